@@ -1,0 +1,11 @@
+"""Notice what lands in a drop folder: the kernel's events are hints, the own scan is the truth.
+
+`watch` listens to the kernel, `scan` looks at the folder and at single files, and `inbox` keeps what is
+known of every entry and says which documents are ready.
+"""
+
+from hotfolder.arrivals.drop import NOT_LOOKED_AT, DropFolder, Habits
+from hotfolder.arrivals.inbox import Arrival, Entry, Inbox
+from hotfolder.arrivals.watch import Watch, WatchError
+
+__all__ = ["NOT_LOOKED_AT", "Arrival", "DropFolder", "Entry", "Habits", "Inbox", "Watch", "WatchError"]

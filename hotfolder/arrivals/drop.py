@@ -1,0 +1,360 @@
+"""Live with one drop folder: open it, watch it, scan it, and keep its inbox true until told to stop."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from loguru import logger
+
+from hotfolder import spool
+from hotfolder.arrivals import scan
+from hotfolder.arrivals.inbox import Arrival, Inbox, Key
+from hotfolder.arrivals.watch import Hint, Watch, WatchError
+from hotfolder.checks.names import printable
+from hotfolder.checks.readiness import Facts, Kind
+from hotfolder.model import Clock
+
+T = TypeVar("T")
+
+NOT_LOOKED_AT = "not looked at yet"
+_SPACING_S = 0.002
+"""Between two rounds: a copy makes hundreds of events, one look serves them all."""
+_CANARY = b".hotfolder-canary"
+_CANARY_S = 2.0
+"""An event that takes longer than this to arrive does not arrive."""
+_OFFLINE_FIRST_S, _OFFLINE_MAX_S = 1.0, 60.0
+_MOST_HINTS = 4096
+"""More names than this are cheaper to find by a scan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a drop folder is watched; seconds."""
+
+    name: str
+    path: str
+    poll: str
+    interval_s: float
+    rescan_s: float
+    recursive: bool
+    own_folders: frozenset[bytes]
+    """Names at the top of the drop folder that belong to the service."""
+
+
+class DropFolder:
+    """One drop folder, from the daemon's start to its end."""
+
+    def __init__(
+        self, habits: Habits, inbox: Inbox, watch: Watch | None, disk: Executor, clock: Clock
+    ) -> None:
+        self.habits = habits
+        self.inbox = inbox
+        self.folders: spool.Folders | None = None
+        self.offline: str | None = NOT_LOOKED_AT
+        self.watching = "polling"
+        self.watching_reason = NOT_LOOKED_AT
+        self.last_scan: float | None = None
+        self.on_ready: Callable[[], None] = lambda: None
+        self.on_learned: Callable[[float], object] = lambda _: None
+        self.admit: Callable[[spool.Folders], None] = lambda _: None
+        """Run in a thread on freshly opened folders, before anything in them is looked at."""
+        self._watch = watch
+        self._disk = disk
+        self._clock = clock
+        self._watched: dict[bytes, tuple[int, int]] = {}
+        self._hinted: dict[Key, bool] = {}
+        self._rescan = True
+        self._next_scan = 0.0
+        self._wake = asyncio.Event()
+        self._canary: bytes | None = None
+        self._canary_due = 0.0
+        self._trouble_s = _OFFLINE_FIRST_S
+        self.scans = 0
+
+    async def run(self) -> None:
+        """Keep the inbox true for ever; ends by cancellation."""
+        try:
+            while True:
+                try:
+                    await self._round()
+                    await self._pause(self._next_moment() - self._clock.monotonic())
+                except OSError as problem:
+                    self._lost(problem)
+                    await self._pause(self._trouble_s)
+                    self._trouble_s = min(self._trouble_s * 2, _OFFLINE_MAX_S)
+        finally:
+            self._close()
+
+    def look_again(self, arrival: Arrival) -> None:
+        """Look anew at a document whose claim came to nothing."""
+        self.inbox.done(arrival)
+        self.notice(arrival.key)
+
+    def notice(self, key: Key) -> None:
+        """Look at one entry at once."""
+        self._hinted.setdefault(key, False)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Go on at once: there is room for more ready documents."""
+        self._wake.set()
+
+    def rescan(self) -> None:
+        """Scan at once."""
+        self._rescan = True
+        self._wake.set()
+
+    # Rounds -------------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        if self.folders is None:
+            await self._open()
+        if self._rescan or self._clock.monotonic() >= self._next_scan or len(self._hinted) > _MOST_HINTS:
+            await self._scan_all()
+        elif self._hinted:
+            await self._look_at_hinted()
+        await self._examine()
+        if self.inbox.ready:
+            self.on_ready()
+
+    async def _open(self) -> None:
+        self.folders = await self._in_thread(self._admitted)
+        if self.offline:
+            logger.info("queue {}: watching {}", self.habits.name, printable(os.fsencode(self.folders.path)))
+        self.offline = None
+        self._trouble_s = _OFFLINE_FIRST_S
+        self._rescan = True
+        self._arm()
+
+    def _admitted(self) -> spool.Folders:
+        folders = spool.Folders(self.habits.path)
+        try:
+            self.admit(folders)
+        except BaseException:
+            folders.close()
+            raise
+        return folders
+
+    def _lost(self, problem: OSError) -> None:
+        """Let go of a folder that cannot be read, and say so once."""
+        reason = f"{self.habits.path}: {problem.strerror or problem}"
+        if reason != self.offline:
+            logger.error("queue {} is offline: {}; tried again until it works", self.habits.name, reason)
+        self._close()
+        self.offline = reason
+
+    def _close(self) -> None:
+        self._disarm()
+        if self.folders is not None:
+            with suppress(OSError):
+                self.folders.close()
+            self.folders = None
+
+    async def _scan_all(self) -> None:
+        folders = self._need_folders()
+        if await self._in_thread(folders.moved_away):
+            logger.warning("queue {}: its folder was replaced; watching the new one", self.habits.name)
+            self._close()
+            await self._open()
+            folders = self._need_folders()
+        self._rescan = False
+        self._hinted.clear()
+        self._check_canary()
+        found = await self._in_thread(
+            lambda: list(
+                scan.entries(folders.drop, recursive=self.habits.recursive, skip=self.habits.own_folders)
+            )
+        )
+        self.inbox.begin_scan()
+        for seen in found:
+            self._observe(seen)
+        self.inbox.end_scan()
+        self._watch_subfolders({os.path.join(s.folder, s.name) for s in found if _is_folder(s)})
+        self.last_scan = self._clock.wall()
+        self.scans += 1
+        interval = (
+            self.habits.rescan_s
+            if self.watching == "events"
+            else min(self.habits.interval_s, self.habits.rescan_s)
+        )
+        self._next_scan = self._clock.monotonic() + interval
+        self._release_canary()
+
+    async def _look_at_hinted(self) -> None:
+        folders = self._need_folders()
+        hinted, self._hinted = self._hinted, {}
+        found = await self._in_thread(lambda: [scan.entry(folders.drop, *key) for key in hinted])
+        for seen in found:
+            self._observe(seen)
+        now = self._clock.monotonic()
+        for key, closed in hinted.items():
+            if closed:
+                self.inbox.closed(key, now)
+
+    def _observe(self, seen: scan.Seen | scan.Unseen) -> None:
+        if isinstance(seen, scan.Unseen):
+            if seen.gone:
+                self.inbox.forget((seen.folder, seen.name))
+            else:
+                self.inbox.unseen((seen.folder, seen.name), seen.problem)
+        elif self.inbox.observe(seen, self._clock.monotonic(), self._clock.wall()):
+            self.learned()
+
+    def learned(self) -> None:
+        """Say and remember that the settle window grew."""
+        logger.info(
+            "queue {}: a writer came back; files must now be quiet for {:.1f} s",
+            self.habits.name,
+            self.inbox.window_s,
+        )
+        self.on_learned(self.inbox.window_s)
+
+    async def _examine(self) -> None:
+        folders = self._need_folders()
+        keys = self.inbox.due(self._clock.monotonic())
+        if not keys:
+            return
+        for key, facts in await self._in_thread(lambda: [(k, _examined(folders, k)) for k in keys]):
+            now = self._clock.monotonic()
+            if isinstance(facts, Facts):
+                self.inbox.examined(key, facts, now, self._clock.wall())
+            elif isinstance(facts, FileNotFoundError):
+                self.inbox.forget(key)
+            else:
+                self.inbox.unexaminable(key, facts.strerror or str(facts), now)
+
+    # Waiting ------------------------------------------------------------------------------------
+
+    def _next_moment(self) -> float:
+        if self._rescan or self._hinted:
+            return self._clock.monotonic() + _SPACING_S
+        due = self.inbox.next_due()
+        return self._next_scan if due is None else min(due, self._next_scan)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0 and not (self._rescan or self._hinted):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
+        elif seconds > 0:
+            await asyncio.sleep(min(seconds, _SPACING_S))
+        self._wake.clear()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+    def _need_folders(self) -> spool.Folders:
+        if self.folders is None:
+            raise OSError(0, "the folder was closed")
+        return self.folders
+
+    # Events -------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        folders = self._need_folders()
+        self._canary = None
+        if self.habits.poll == "always":
+            self._mode("polling", "`poll: always`")
+        elif self._watch is None:
+            self._mode("polling", "this system gives out no inotify instance")
+        elif self.habits.poll == "auto" and spool.is_remote(folders.fs_type):
+            self._mode("polling", f"{folders.fs_type} does not report what other machines write")
+        else:
+            self._mode("events", "the kernel reports every change")
+            self._watch_folder(b"")
+
+    def _disarm(self) -> None:
+        if self._watch is not None:
+            for key in self._watched.values():
+                self._watch.remove(key)  # type: ignore[arg-type]
+        self._watched.clear()
+
+    def _watch_folder(self, folder: bytes) -> None:
+        assert self._watch is not None  # noqa: S101 — `_arm` chose events
+        loop = asyncio.get_running_loop()
+        path = (
+            os.path.join(os.fsencode(self._need_folders().path), folder)
+            if folder
+            else os.fsencode(self._need_folders().path)
+        )
+        try:
+            self._watched[folder] = self._watch.add(path, folder, lambda hint: _call(loop, self._hint, hint))
+        except WatchError as problem:
+            self._mode("polling", str(problem))
+
+    def _watch_subfolders(self, seen: set[bytes]) -> None:
+        if not self.habits.recursive or self.watching != "events":
+            return
+        for gone in self._watched.keys() - seen - {b""}:
+            if self._watch is not None:
+                self._watch.remove(self._watched.pop(gone))  # type: ignore[arg-type]
+        new = {f for f in seen if os.path.basename(f)[:1] != b"."} - self._watched.keys()
+        for folder in new:
+            self._watch_folder(folder)
+        if new:
+            self._rescan = True  # files may have landed there before the watch did
+
+    def _hint(self, hint: Hint) -> None:
+        if hint.name == _CANARY:
+            if self._canary is not None:
+                self._canary = None
+                self._mode("events", "the kernel reports every change")
+            return
+        if hint.rescan:
+            self._rescan = True
+        elif hint.folder or hint.name not in self.habits.own_folders:
+            key = (hint.folder, hint.name)
+            self._hinted[key] = self._hinted.get(key, False) or hint.closed
+        self._wake.set()
+
+    def _mode(self, watching: str, reason: str) -> None:
+        if (watching, reason) != (self.watching, self.watching_reason):
+            log = logger.info if watching == "events" or self.habits.poll == "always" else logger.warning
+            log(
+                "queue {}: {} ({})",
+                self.habits.name,
+                "watched by events" if watching == "events" else "polled",
+                reason,
+            )
+        self.watching, self.watching_reason = watching, reason
+
+    # The canary: a file of our own whose event must arrive ---------------------------------------
+
+    def _release_canary(self) -> None:
+        if self.habits.poll != "auto" or self._watch is None or not self._watched or self._canary is not None:
+            return
+        folders = self._need_folders()
+        self._canary = _CANARY
+        self._canary_due = self._clock.monotonic() + _CANARY_S
+        try:
+            spool.touch(self._canary, folders.drop)
+        except OSError as problem:
+            self._canary = None
+            logger.debug("queue {}: no canary: {}", self.habits.name, problem)
+            return
+        asyncio.get_running_loop().call_later(_CANARY_S, self._check_canary)
+
+    def _check_canary(self) -> None:
+        if self._canary is not None and self._clock.monotonic() >= self._canary_due:
+            self._canary = None
+            self._mode("polling", "a test file's event did not arrive")
+            self._next_scan = min(self._next_scan, self._clock.monotonic() + self.habits.interval_s)
+            self._wake.set()
+
+
+def _examined(folders: spool.Folders, key: Key) -> Facts | OSError:
+    try:
+        return scan.examine(folders.drop, *key, fs_type=folders.fs_type)
+    except OSError as problem:
+        return problem
+
+
+def _is_folder(seen: scan.Seen | scan.Unseen) -> bool:
+    return isinstance(seen, scan.Seen) and seen.kind is Kind.FOLDER
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[Hint], None], hint: Hint) -> None:
+    loop.call_soon_threadsafe(function, hint)

@@ -1,0 +1,230 @@
+"""Keep what is known of every entry of a drop folder, and say what to look at next and what is ready.
+
+No input or output: times are arguments (`now` is monotonic, `wall` is seconds since 1970).
+"""
+
+import heapq
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from hotfolder.arrivals.scan import Seen
+from hotfolder.checks.names import IgnoreRules, split
+from hotfolder.checks.readiness import Facts, Kind, NotYet, Ready, Rules, Unfit, judge, widened
+from hotfolder.model import Stamp
+
+Key = tuple[bytes, bytes]
+"""Folder below the drop folder, and base name."""
+
+_READY_AHEAD = 256
+"""Documents judged ready ahead of their claim; more would go stale and cost memory."""
+_LOOKS_AT_ONCE = 64
+"""Files examined in one go, so that a backlog does not hold up what lands meanwhile."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry of the drop folder that is not claimed."""
+
+    stamp: Stamp
+    seen_at: float
+    quiet_since: float
+    reason: str
+    rule: str | None = None
+    closed_at: float | None = None
+    """When a writer was last seen to close it (monotonic), None while it may still be writing."""
+    due: float = 0.0
+    generation: int = 0
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A document that can be claimed: whole and acceptable, or complete and unfit for ever."""
+
+    folder: bytes
+    name: bytes
+    stamp: Stamp
+    verdict: Ready | Unfit
+    seen_at: float
+    ready_at: float
+    quiet_since: float
+
+    @property
+    def key(self) -> Key:
+        """Return where it lies."""
+        return self.folder, self.name
+
+
+class Inbox:
+    """What is known of one drop folder."""
+
+    def __init__(
+        self, rules: Rules, ignore: IgnoreRules, *, settle_s: float, settle_max_s: float, recursive: bool
+    ) -> None:
+        self.window_s = settle_s
+        self.entries: dict[Key, Entry] = {}
+        self.ready: deque[Arrival] = deque()
+        self._rules = rules
+        self._ignore = ignore
+        self._settle_max_s = settle_max_s
+        self._recursive = recursive
+        self._looks: list[tuple[float, Key]] = []
+        self._taken: dict[Key, Stamp] = {}
+        self._generation = 0
+
+    # What was seen ------------------------------------------------------------------------------
+
+    def begin_scan(self) -> None:
+        """Start a full scan: whatever it does not mention is gone when it ends."""
+        self._generation += 1
+
+    def end_scan(self) -> None:
+        """Forget what the scan did not mention."""
+        for key in [k for k, e in self.entries.items() if e.generation != self._generation]:
+            self.forget(key)
+
+    def observe(self, seen: Seen, now: float, wall: float) -> bool:
+        """Take note of an entry; tell whether the settle window grew because its writer came back."""
+        key = (seen.folder, seen.name)
+        if key in self._taken and self._taken[key].ino == seen.stamp.ino:
+            return False
+        if seen.kind is Kind.FOLDER and self._recursive and not self._ignore.match(seen.name):
+            self.forget(key)
+            return False
+        known = self.entries.get(key)
+        if known is not None and known.stamp == seen.stamp:
+            known.generation = self._generation
+            return False
+        rule = self._rule(seen)
+        grew = known is not None and rule is None and self._came_back(known, seen.stamp, now)
+        entry = Entry(
+            seen.stamp,
+            known.seen_at if known else wall,
+            quiet_since=now,
+            reason=rule or "it has only just appeared or changed; it must be quiet for a moment",
+            rule=rule,
+            generation=self._generation,
+        )
+        self.entries[key] = entry
+        if known is not None and known.ready:
+            self.ready = deque(a for a in self.ready if a.key != key)
+        if rule is None:
+            self._look_at(key, entry, now + self.window_s)
+        return grew
+
+    def unseen(self, key: Key, problem: str) -> None:
+        """Take note of an entry that could not be looked at: it stays what it was."""
+        entry = self.entries.get(key)
+        if entry is not None:
+            entry.generation = self._generation
+            entry.reason = f"it cannot be looked at: {problem}"
+
+    def closed(self, key: Key, now: float) -> None:
+        """Take note that a writer has just closed it."""
+        entry = self.entries.get(key)
+        if entry is not None:
+            entry.closed_at = now
+
+    def forget(self, key: Key) -> None:
+        """Take note that it is gone."""
+        entry = self.entries.pop(key, None)
+        if entry is not None and entry.ready:
+            self.ready = deque(a for a in self.ready if a.key != key)
+
+    def _came_back(self, known: Entry, stamp: Stamp, now: float) -> bool:
+        """Grow the window when a writer that had closed the file writes on; tell whether it grew."""
+        if known.closed_at is None or known.stamp.size == stamp.size or known.stamp.size == 0:
+            return False
+        return self.learn(now - known.closed_at)
+
+    def learn(self, gap_s: float) -> bool:
+        """Let the window outlast a pause of `gap_s` of a writer; tell whether it grew."""
+        window_s = widened(self.window_s, gap_s, self._settle_max_s)
+        grew, self.window_s = window_s > self.window_s, window_s
+        return grew
+
+    def _rule(self, seen: Seen) -> str | None:
+        named = self._ignore.match(seen.name)
+        if named:
+            return named
+        if seen.kind is Kind.FILE:
+            return None
+        if seen.kind is Kind.FOLDER:
+            return "a folder (this queue is not `recursive`)"
+        return f"{seen.kind} (only regular files are documents)"
+
+    # What to look at ----------------------------------------------------------------------------
+
+    def due(self, now: float) -> list[Key]:
+        """Return the files to examine now, a bounded number."""
+        keys: list[Key] = []
+        while self._looks and self._looks[0][0] <= now and len(keys) < _LOOKS_AT_ONCE and self.has_room:
+            due, key = heapq.heappop(self._looks)
+            entry = self.entries.get(key)
+            if entry is not None and entry.due == due and not entry.ready:
+                keys.append(key)
+        return keys
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether more documents may be judged ready."""
+        return len(self.ready) < _READY_AHEAD
+
+    def next_due(self) -> float | None:
+        """Return when the next file wants to be examined (monotonic), None where none does."""
+        return self._looks[0][0] if self._looks and self.has_room else None
+
+    def examined(self, key: Key, facts: Facts, now: float, wall: float) -> None:
+        """Judge a file by what the look at it told."""
+        entry = self.entries.get(key)
+        if entry is None or entry.ready:
+            return
+        if facts.stamp != entry.stamp:
+            self.observe(Seen(*key, Kind.FILE, facts.stamp), now, wall)
+            return
+        quiet_s = now - entry.quiet_since
+        verdict = judge(facts, quiet_s, self._rules, split(key[1])[1].decode("ascii", "replace"))
+        if isinstance(verdict, NotYet):
+            entry.reason = verdict.reason
+            self._look_at(key, entry, now + verdict.look_again_s)
+            return
+        entry.ready = True
+        entry.reason = (
+            "it is ready and waits for its turn" if isinstance(verdict, Ready) else "it is not acceptable"
+        )
+        self.ready.append(Arrival(*key, entry.stamp, verdict, entry.seen_at, wall, entry.quiet_since))
+
+    def unexaminable(self, key: Key, problem: str, now: float) -> None:
+        """Take note that a file could not be opened: again later, and say so."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return
+        entry.reason = f"it cannot be read: {problem}; give the service's user the right to read it"
+        self._look_at(key, entry, now + min(max(now - entry.quiet_since, 1.0), 30.0))
+
+    def _look_at(self, key: Key, entry: Entry, when: float) -> None:
+        entry.due = when
+        heapq.heappush(self._looks, (when, key))
+
+    # What is ready ------------------------------------------------------------------------------
+
+    def take(self) -> Arrival | None:
+        """Hand over the document that has been ready longest; `done` must follow."""
+        if not self.ready:
+            return None
+        arrival = self.ready.popleft()
+        self.entries.pop(arrival.key, None)
+        self._taken[arrival.key] = arrival.stamp
+        return arrival
+
+    def done(self, arrival: Arrival) -> None:
+        """Take note that its claim has ended, either way."""
+        self._taken.pop(arrival.key, None)
+
+    def counts(self) -> Counter[str]:
+        """Count the entries by what they are: `waiting` or `ignored`."""
+        return Counter("ignored" if e.rule else "waiting" for e in self.entries.values())
+
+    def oldest(self) -> float | None:
+        """Return since when (seconds since 1970) the oldest document waits."""
+        return min((e.seen_at for e in self.entries.values() if not e.rule), default=None)

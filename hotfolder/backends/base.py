@@ -1,0 +1,198 @@
+"""The contract between the journey and a service.
+
+A backend speaks to one service over one connection. Its methods block, are safe to call from
+several threads at once, never retry by themselves, and fail in exactly four ways:
+
+    DeliveryError
+    ├── Refused        the service will never take this document         → failed/ with the reason
+    ├── Unavailable    not now; certainly not taken                      → again later
+    ├── Unauthorized   credentials, licence or configuration are wrong   → pause, tell the operator
+    └── Uncertain      the request may have arrived                      → ask before sending again
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from hotfolder.model import Answer, ErrorSource, Remote
+
+PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
+
+
+class DeliveryError(Exception):
+    """Common base of the four ways to fail; `str()` is one sentence for people, without secrets."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status that caused it, None where nobody answered."""
+
+
+class Refused(DeliveryError):  # noqa: N818 — named after what it says of the document
+    """The service will never take this document; `answer` is the record for the sidecar."""
+
+    def __init__(
+        self, answer: Answer, *, remote: Remote | None = None, source: ErrorSource = ErrorSource.SERVER
+    ) -> None:
+        super().__init__("; ".join(answer.messages or ()) or "refused", status=answer.status_code)
+        self.answer = answer
+        self.remote = remote
+        """What is known of the document on the service, for a refusal that came after acceptance."""
+        self.source = source
+        """`LOCAL` where nothing was sent, since the service could only have refused it."""
+
+
+class Unavailable(DeliveryError):  # noqa: N818 — named after what it says of the document
+    """Not now, and certainly not taken: no connection, 425, 429, an incomplete request."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        counts: bool = True,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after_s = retry_after_s
+        """Seconds the service asked us to wait."""
+        self.counts = counts
+        """Whether this was an attempt; False for 429."""
+
+
+class Scope(StrEnum):
+    """What an `Unauthorized` stops."""
+
+    CONNECTION = "connection"
+    QUEUE = "queue"
+
+
+class Unauthorized(DeliveryError):  # noqa: N818 — named after what it says of the document
+    """Credentials, licence or configuration are wrong: every further document would fail alike."""
+
+    def __init__(self, message: str, *, status: int | None = None, scope: Scope = Scope.CONNECTION) -> None:
+        super().__init__(message, status=status)
+        self.scope = scope
+
+
+class Uncertain(DeliveryError):  # noqa: N818 — named after what it says of the document
+    """The request may have arrived; the service must be asked before anything is sent again."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        probably_not_taken: bool = False,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after_s = retry_after_s
+        self.probably_not_taken = probably_not_taken
+        """True for a well-formed 503: counts as not taken where the service cannot tell."""
+
+
+class CannotTell(Exception):  # noqa: N818 — an answer to a question, not a fault
+    """The service has no way to say whether it has the document, or its answer is ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a service can do, as data, so that nothing outside a backend asks for its name."""
+
+    name: str
+    media_types: frozenset[str]
+    max_bytes: int | None
+    """Largest document by default, in bytes; None: the service states no limit."""
+    needs_queue_id: bool
+    follows_up: bool
+    """Whether `follow_up` can learn more after acceptance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One document as it goes out."""
+
+    upload_id: str
+    queue: str
+    queue_id: str | None
+    name: str
+    """File name as sent: text, at most 255 bytes of UTF-8, without control characters."""
+    media_type: str
+    size_bytes: int
+    sha256: str
+    pieces: Callable[[], Iterator[bytes]]
+    """Opens the content afresh; the pieces add up to `size_bytes` or it raises `ContentChanged`."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    document_class: str | None = None
+    webhook_url: str | None = None
+    reject_identical: bool = False
+    """Ask a service that can to refuse a document that it already has."""
+
+
+class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service
+    """The file is not what was hashed any more; raised by `Parcel.pieces`, passed through by `upload`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A clear yes of the service."""
+
+    status: int
+    """HTTP status of the accepting answer."""
+    final: bool
+    """False: `follow_up` will tell more."""
+    document_ids: tuple[str, ...] = ()
+    remote: Remote = field(default_factory=Remote)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `check --online`."""
+
+    ok: bool
+    text: str
+
+
+class Backend(ABC):
+    """One service over one connection; made once, used from several threads, closed once."""
+
+    traits: ClassVar[Traits]
+
+    @abstractmethod
+    def upload(self, parcel: Parcel) -> Receipt:
+        """Send one document once.
+
+        Raises `Refused`, `Unavailable`, `Unauthorized`, `Uncertain`, or `ContentChanged`.
+        """
+
+    @abstractmethod
+    def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Ask once how an accepted document fares; the same receipt, not final, means "still at it".
+
+        Raises `Refused` where the service failed to import it, `Unavailable`, `Unauthorized`, or
+        `Uncertain` where the service has forgotten what it accepted.
+        """
+
+    @abstractmethod
+    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+        """Ask whether the service has a document that was sent at or after `since` (seconds since 1970).
+
+        `known` are ids of documents that belong to other journeys: where only the name can be compared,
+        they are no hits. None is a clear no. Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+
+    @abstractmethod
+    def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
+        """Log in and look at the queues.
+
+        Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back sockets and files; later calls may fail."""

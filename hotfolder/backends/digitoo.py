@@ -1,0 +1,235 @@
+"""Speak to Digitoo (API v2): upload to a queue; what the vendor does not publish is a setting."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from secrets import token_hex
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from hotfolder.backends import bodies
+from hotfolder.backends.answers import Secrets
+from hotfolder.backends.base import (
+    JPEG,
+    PDF,
+    PNG,
+    TIFF,
+    Backend,
+    CannotTell,
+    Finding,
+    Parcel,
+    Receipt,
+    Traits,
+    Unauthorized,
+)
+from hotfolder.backends.bodies import Body, Field, File, escape_name
+from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
+from hotfolder.backends.moments import SKEW_S, moment
+from hotfolder.backends.paths import as_text, ids, values
+from hotfolder.backends.policy import Judge, Profile
+from hotfolder.backends.wire import Wire
+from hotfolder.settings import DigitooConnection
+
+PROFILE = Profile(
+    "Digitoo",
+    message_paths=(
+        "message",
+        "messages[]",
+        "messages[].message",
+        "Messages[].Message",
+        "errors[].message",
+        "errors[].detail",
+        "detail",
+        "title",
+        "error.message",
+        "error",
+    ),
+    key_paths=(
+        "error_key",
+        "errorKey",
+        "ErrorKey",
+        "key",
+        "code",
+        "error.key",
+        "error.code",
+        "errors[].key",
+        "errors[].code",
+    ),
+)
+DOCUMENT_ID_PATHS = (
+    "data.documents[].id",
+    "data[].id",
+    "data.document_ids[]",
+    "data.id",
+    "document_id",
+    "id",
+    "DocumentIDs[].DocumentID",
+)
+TOKEN_PATHS = ("data.access_token", "access_token", "data.accessToken", "token")
+EXPIRY_PATHS = ("data.expires_at", "expires_at", "data.expiresAt")
+RENEWED_BEFORE_S = 60.0
+"""A token is renewed this long before its end, so that no upload meets it."""
+LISTS = ("data", "data.documents", "documents", "")
+NAMES = ("file_name", "original_file_name", "filename", "original_filename", "fileName", "name")
+CREATED = ("created_at", "createdAt", "created", "uploaded_at")
+"""Where a list of documents may hold them, their names, their times: not published, all are tried."""
+PAGE = 100
+PAGES_MAX = 20
+
+
+class Digitoo(Backend):
+    """One account at Digitoo."""
+
+    traits: ClassVar[Traits] = Traits(
+        "digitoo",
+        frozenset({PDF, JPEG, PNG, TIFF}),
+        25 * 1024 * 1024,  # ours: the vendor states no limit; it keeps film scans and backups out
+        needs_queue_id=True,
+        follows_up=False,
+    )
+
+    def __init__(self, connection: DigitooConnection, now: Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._now = now
+        self._secrets = Secrets()
+        self._judge = Judge(PROFILE, connection, self._secrets, now)
+        self._wire = Wire(connection, PROFILE.service)
+        self._channel = Channel(connection, self._wire, self._judge, self._credentials())
+
+    def upload(self, parcel: Parcel) -> Receipt:
+        """Send one document; the receipt is final."""
+        template = self._connection.upload.path or "/api/v2/queues/{queue_id}/upload"
+        path = template.replace("{queue_id}", _quoted(parcel.queue_id))
+        path = path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
+        reply = self._channel.upload(path, self._body(parcel))
+        where = self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS
+        found = ids(where, reply.document, reply.headers)
+        # A yes without id is a yes: sending again would make a duplicate.
+        return Receipt(
+            reply.status,
+            final=True,
+            document_ids=found,
+            warnings=() if found else ("document_id_not_found: the answer names no document",),
+        )
+
+    def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Return the receipt: it was final."""
+        del parcel
+        return receipt
+
+    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+        """Look for the document's name among the queue's documents; only a single hit counts."""
+        names = {parcel.name, escape_name(parcel.name)}
+        hits = [
+            number
+            for number, name, created in self._documents(parcel, since - SKEW_S)
+            if name in names and created >= since - SKEW_S and number not in known
+        ]
+        if len(hits) > 1:
+            raise CannotTell(f"Digitoo has {len(hits)} documents named {parcel.name!r} from that time")
+        return Receipt(200, final=True, document_ids=(hits[0],)) if hits else None
+
+    def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
+        """Log in and ask for each queue; what a queue accepts is not published."""
+        self._channel.log_in()
+        findings = [self._check_queue(one) for one in queue_ids]
+        return [Finding(ok=True, text=f"logged in at {self._wire.host}"), *findings]
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._channel.close()
+
+    def _credentials(self) -> Credentials:
+        bearer = {"Authorization": "Bearer {token}"}
+        if self._connection.token is not None:
+            return Credentials(bearer, self._fixed, renewable=False)
+        return Credentials(bearer, self._log_in, renewable=True)
+
+    def _fixed(self) -> Token:
+        return Token(reveal(self._connection.token, self._secrets, "the token"))
+
+    def _log_in(self) -> Token:
+        connection = self._connection
+        who = {
+            "email": connection.email or "",
+            "password": reveal(connection.password, self._secrets, "the password"),
+        }
+        reply = log_in(connection, self._wire, self._judge, "/api/v2/auth/login", who)
+        token = token_of(reply, connection.login.token_paths or TOKEN_PATHS, self._judge)
+        ends = [end for path in EXPIRY_PATHS for end in map(moment, values(path, reply.document, {})) if end]
+        return Token(token, ends[0] - RENEWED_BEFORE_S if ends else None)
+
+    def _body(self, parcel: Parcel) -> Body:
+        settings = self._connection.upload
+        file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
+        extra = bodies.filled(settings.fields, parcel)
+        if parcel.webhook_url is not None:
+            extra = {"notify_webhook_url": parcel.webhook_url, **extra}
+        if settings.encoding == "body":
+            raise Unauthorized(
+                "Digitoo takes no bare body; set `upload.encoding` to multipart or json_base64"
+            )
+        if settings.encoding == "json_base64":
+            keys = {"FileName": parcel.name, "QueueID": _integer(parcel.queue_id), **extra}
+            return bodies.json_base64(file, keys, settings.file_field or "FileContent")
+        fields = [Field(name, text) for name, text in extra.items()]
+        return bodies.multipart(settings.file_field or "file", file, fields, token_hex(16))
+
+    def _documents(self, parcel: Parcel, since: float) -> Iterator[tuple[str, str, float]]:
+        """Yield id, name and time of the queue's documents until they are older than `since`."""
+        seen: set[str] = set()
+        for page in range(1, PAGES_MAX + 1):
+            path = f"/api/v2/queues/{_quoted(parcel.queue_id)}/documents?page={page}&per_page={PAGE}"
+            documents = self._listed(path)
+            fresh = [one for one in documents if one[0] not in seen]
+            yield from fresh
+            seen.update(number for number, _, _ in fresh)
+            times = [created for _, _, created in documents]
+            # A service that ignores `page` repeats itself; one that lists the newest first has told enough.
+            if not fresh or (times == sorted(times, reverse=True) and times[-1] < since):
+                return
+        raise CannotTell(f"Digitoo lists more than {PAGE * PAGES_MAX} documents in this queue")
+
+    def _listed(self, path: str) -> list[tuple[str, str, float]]:
+        try:
+            reply = self._channel.get(path)
+        except Unauthorized as error:
+            if error.status != 403:  # noqa: PLR2004 — may upload, may not look
+                raise
+            raise CannotTell(f"this account may not list the queue's documents: {error}") from None
+        lists = [
+            found for path in LISTS for found in values(path, reply.document, {}) if isinstance(found, list)
+        ]
+        if reply.status == 404 or not lists:  # noqa: PLR2004
+            raise CannotTell("Digitoo shows no list of this queue's documents")
+        return [_facts(one) for one in lists[0]]
+
+    def _check_queue(self, queue_id: str) -> Finding:
+        reply = self._channel.get(f"/api/v2/queues/{_quoted(queue_id)}")
+        if reply.status == 404:  # noqa: PLR2004
+            return Finding(
+                ok=False,
+                text=f"queue {queue_id} does not exist or this account cannot see it; check `queue_id`",
+            )
+        return Finding(
+            ok=True, text=f"queue {queue_id} ({reply.text('data.name', 'name') or 'without name'}) exists"
+        )
+
+
+def _facts(document: Any) -> tuple[str, str, float]:
+    """Return id, name and time of a listed document; raises `CannotTell` where one is missing."""
+    if isinstance(document, Mapping):
+        number = as_text(document.get("id"))
+        name = next((text for key in NAMES if (text := as_text(document.get(key)))), "")
+        created = next((at for key in CREATED if (at := moment(document.get(key))) is not None), None)
+        if number and name and created is not None:
+            return number, name, created
+    raise CannotTell("Digitoo's list of documents shows no names or times to compare")
+
+
+def _integer(queue_id: str | None) -> int | str | None:
+    """Return the id as the connector's schema wants it (QueueID: Integer) where it is a number."""
+    return int(queue_id) if queue_id and queue_id.isascii() and queue_id.isdigit() else queue_id
+
+
+def _quoted(queue_id: str | None) -> str:
+    return quote(queue_id or "", safe="")

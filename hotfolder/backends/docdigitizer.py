@@ -1,0 +1,264 @@
+"""Speak to DocDigitizer (API v1): one file a call, then the task that tells the document's id."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from secrets import token_hex
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from hotfolder.backends import bodies
+from hotfolder.backends.answers import Reply, Secrets
+from hotfolder.backends.base import (
+    JPEG,
+    PDF,
+    PNG,
+    TIFF,
+    Backend,
+    CannotTell,
+    Finding,
+    Parcel,
+    Receipt,
+    Traits,
+    Unauthorized,
+    Uncertain,
+)
+from hotfolder.backends.bodies import Body, Field, File
+from hotfolder.backends.channel import Channel, Credentials, Token, reveal
+from hotfolder.backends.moments import iso, moment
+from hotfolder.backends.paths import as_text, ids, last_segment
+from hotfolder.backends.policy import Judge, Profile, Verdict
+from hotfolder.backends.wire import Wire
+from hotfolder.model import Remote
+from hotfolder.settings import DocDigitizerConnection
+
+PROFILE = Profile(
+    "DocDigitizer",
+    message_paths=("detail", "message", "title", "error.message", "error_description"),
+    key_paths=("code", "message_code", "messageCode", "error.code"),
+    statuses={"404 INVALID_OUTPUT_FORMAT": Verdict.FAIL},
+    # Specification, "Request Status".
+    known_keys={
+        400: ("BAD_REQUEST",),
+        401: ("WRONG_AUTH",),
+        403: ("NOT_ENOUGH_PERMISSIONS", "NO_LICENCE", "EXPIRED_LICENCE"),
+        404: ("NOT_FOUND", "INVALID_OUTPUT_FORMAT"),
+        409: ("CONFLICT",),
+        415: ("FILE_TYPE_NOT_SUPPORTED",),
+        422: ("INCOHERENT_DATA",),
+        500: ("UNEXPECTED_ERROR",),
+        501: ("NOT_IMPLEMENTED",),
+    },
+)
+DOCUMENT_ID_PATHS = (
+    "task.document_id",
+    "header:X-Document-Location",
+    "header:Location",
+    "document.id",
+    "task.document.id",
+)
+TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
+SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
+TAG_HEADER = "X-Docdigitizer-Tag"
+TAGS = ("tags", "tag")
+LISTS = ("documents", "data", "items", "results")
+"""Where a list of documents may hold the documents: the specification shows no body, all are tried."""
+PAGE = 100
+PAGES_MAX = 20
+
+
+class DocDigitizer(Backend):
+    """One account at DocDigitizer."""
+
+    traits: ClassVar[Traits] = Traits(
+        "docdigitizer",
+        frozenset({PDF, JPEG, PNG, TIFF}),
+        25 * 1024 * 1024,  # "25Mb" (specification); between MB and MiB the service decides
+        needs_queue_id=False,
+        follows_up=True,
+    )
+
+    def __init__(self, connection: DocDigitizerConnection, now: Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._secrets = Secrets()
+        self._judge = Judge(PROFILE, connection, self._secrets, now)
+        self._wire = Wire(connection, PROFILE.service)
+        # The specification names the header "Authentication", the guides and every client "Authorization".
+        key = "API_KEY {key}"
+        credentials = Credentials({"Authorization": key, "Authentication": key}, self._key, renewable=False)
+        self._channel = Channel(connection, self._wire, self._judge, credentials)
+
+    def upload(self, parcel: Parcel) -> Receipt:
+        """Send one document; the receipt is final where the answer holds the document's id."""
+        reply = self._channel.upload(
+            self._upload_path(parcel), self._body(parcel), {TAG_HEADER: _tags(parcel)}
+        )
+        receipt = Receipt(reply.status, final=False, remote=self._remote(reply, Remote()))
+        if found := self._ids(reply):
+            return self._known(receipt, found)
+        if receipt.remote.task is None:
+            warning = "document_id_not_found: the answer names neither document nor task"
+            return replace(receipt, final=True, warnings=(warning,))
+        return receipt
+
+    def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Ask the task for the document's id."""
+        del parcel
+        task = receipt.remote.task
+        if receipt.final or task is None:
+            return receipt
+        reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task), safe='')}")
+        if reply.status == 404:  # noqa: PLR2004
+            raise Uncertain("DocDigitizer does not know the task of this upload any more", status=404)
+        receipt = replace(receipt, remote=self._remote(reply, receipt.remote))
+        found = self._ids(reply)
+        return self._known(receipt, found) if found else receipt
+
+    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+        """Look for the tag with the upload's id; it is exact, so neither time nor `known` matter."""
+        del since, known
+        seen_tags = seen_documents = False
+        for document in self._documents():
+            tags = _tags_of(document)
+            seen_documents = True
+            seen_tags = seen_tags or tags is not None
+            number = as_text(document.get("id"))
+            if number and tags and _mark(parcel) in tags:
+                links = {"document": document.get("links") or {}}
+                return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,))
+        if seen_documents and not seen_tags:
+            raise CannotTell("DocDigitizer's list of documents does not show their tags")
+        return None
+
+    def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
+        """Show the key by asking for one document; there are no queues to look at."""
+        del queue_ids
+        reply = self._channel.get("/api/v1/documents?maxRetrieve=1")
+        if reply.status == 404:  # noqa: PLR2004
+            return [Finding(ok=False, text=f"{self._wire.host} has no /api/v1/documents; check `base_url`")]
+        return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._channel.close()
+
+    def _key(self) -> Token:
+        return Token(reveal(self._connection.api_key, self._secrets, "the API key"))
+
+    def _upload_path(self, parcel: Parcel) -> str:
+        document_class = quote(parcel.document_class or "", safe="")
+        template = self._connection.upload.path
+        if template is None:
+            return "/api/v1/documents/annotate" + (f":{document_class}" if document_class else "")
+        path = template.replace("{document_class}", document_class)
+        path = path.replace("{queue_id}", quote(parcel.queue_id or "", safe=""))
+        return path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
+
+    def _body(self, parcel: Parcel) -> Body:
+        settings = self._connection.upload
+        if settings.encoding not in {None, "multipart"}:
+            raise Unauthorized("DocDigitizer takes multipart only; leave `upload.encoding` out")
+        extra = bodies.filled(settings.fields, parcel)
+        if parcel.webhook_url is not None:
+            extra = {"callback_url": parcel.webhook_url, "callback_method": "POST", **extra}
+        file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
+        fields = [Field(name, text) for name, text in extra.items()]
+        return bodies.multipart(settings.file_field or "files", file, fields, token_hex(16))
+
+    def _ids(self, reply: Reply) -> tuple[str, ...]:
+        where = self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS
+        return ids(where, reply.document, reply.headers)
+
+    def _known(self, receipt: Receipt, found: tuple[str, ...]) -> Receipt:
+        documents = tuple(
+            f"{self._connection.base_url}/api/v1/documents/{quote(one, safe='')}" for one in found
+        )
+        remote = replace(receipt.remote, documents=documents)
+        return replace(receipt, final=True, document_ids=found, remote=remote)
+
+    def _remote(self, reply: Reply, before: Remote) -> Remote:
+        """Note task, SLA moment and links; addresses are rebuilt on our host, the links kept as they came."""
+        task = reply.text(*TASK_ID_PATHS)
+        address = (
+            f"{self._connection.base_url}/api/v1/tasks/{quote(last_segment(task), safe='')}" if task else None
+        )
+        return replace(
+            before,
+            task=before.task or address,
+            status=reply.text("document.annotation_status", "task.status") or before.status,
+            sla_at=_in_utc(reply.text(*SLA_PATHS)) or before.sla_at,
+            links={**before.links, **_links(reply.document)},
+        )
+
+    def _documents(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the account's documents, following the cursor."""
+        query: dict[str, Any] = {"maxRetrieve": PAGE}
+        for _ in range(PAGES_MAX):
+            reply = self._listed(f"/api/v1/documents?{urlencode(query)}")
+            yield from _listed_objects(reply.document)
+            headers = reply.headers
+            if headers.get("x-more-results-available", "false").lower() != "true":
+                return
+            cursor = headers.get("x-cursor-id")
+            if not cursor or headers.get("x-cursor-was-broken", "false").lower() == "true":
+                raise CannotTell("DocDigitizer's list of documents broke off")
+            query["cursorId"] = cursor
+        raise CannotTell(f"DocDigitizer lists more than {PAGE * PAGES_MAX} documents")
+
+    def _listed(self, path: str) -> Reply:
+        try:
+            reply = self._channel.get(path)
+        except Unauthorized as error:
+            if error.status != 403:  # noqa: PLR2004 — may upload, may not look
+                raise
+            raise CannotTell(f"this key may not list documents: {error}") from None
+        if reply.status == 404:  # noqa: PLR2004
+            raise CannotTell("DocDigitizer shows no list of documents")
+        return reply
+
+
+def _mark(parcel: Parcel) -> str:
+    return f"hotfolder-{parcel.upload_id}"
+
+
+def _tags(parcel: Parcel) -> str:
+    """Return the header's two tags; a comma would split the queue's name, a header is ASCII."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', parcel.queue)},{_mark(parcel)}"
+
+
+def _tags_of(document: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return a listed document's tags, None where it shows none; a list or one text with commas."""
+    for key in TAGS:
+        shown = document.get(key)
+        if isinstance(shown, str):
+            return frozenset(one.strip() for one in shown.split(","))
+        if isinstance(shown, list):
+            return frozenset(map(as_text, shown))
+    return None
+
+
+def _listed_objects(document: Any) -> Iterator[Mapping[str, Any]]:
+    holders = [document] if not isinstance(document, Mapping) else [document.get(key) for key in LISTS]
+    found = next((one for one in holders if isinstance(one, list)), None)
+    if found is None:
+        raise CannotTell("DocDigitizer's answer holds no list of documents")
+    return (one for one in found if isinstance(one, Mapping))
+
+
+def _in_utc(text: str | None) -> str | None:
+    """Write a moment with its zone (the service's are UTC, specification "Date time"); else as it came."""
+    at = moment(text)
+    return text if at is None else iso(at)
+
+
+def _links(document: Any) -> dict[str, Any]:
+    """Return every `links` node by where it stands: `task`, `document`, or `answer` for the outermost."""
+    if not isinstance(document, Mapping):
+        return {}
+    nodes = {"answer": document, "task": document.get("task"), "document": document.get("document")}
+    return {
+        name: node["links"]
+        for name, node in nodes.items()
+        if isinstance(node, Mapping) and isinstance(node.get("links"), Mapping)
+    }

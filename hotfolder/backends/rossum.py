@@ -1,0 +1,278 @@
+"""Speak to Rossum (API v1): upload, task, upload object, annotations; found again by a mark in the metadata.
+
+POST uploads?queue=ID → task → upload → documents and annotations → an annotation that is imported
+"""
+
+import json
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from secrets import token_hex
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from hotfolder.backends import bodies, rossum_search
+from hotfolder.backends.answers import Secrets
+from hotfolder.backends.base import (
+    JPEG,
+    PDF,
+    PNG,
+    TIFF,
+    Backend,
+    Finding,
+    Parcel,
+    Receipt,
+    Refused,
+    Scope,
+    Traits,
+    Unauthorized,
+    Uncertain,
+)
+from hotfolder.backends.bodies import Body, Field, File
+from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
+from hotfolder.backends.paths import as_text, ids, last_segment, texts
+from hotfolder.backends.policy import Judge, Profile
+from hotfolder.backends.wire import Wire
+from hotfolder.model import Answer, ErrorSource, Remote
+from hotfolder.settings import RossumConnection
+
+TOKEN_RENEWED_S = 160 * 3600.0
+"""Tokens live 162 h at most (API docs, authentication); a running upload must not meet the end."""
+METADATA_BYTES = 4096
+"""Metadata up to 4 kB per object (API docs, metadata); between 4,000 and 4,096 the service decides."""
+ASKED_AT_ONCE = 100
+"""Largest page (API docs, pagination), and so the most annotations that one question covers."""
+PENDING = frozenset({"created", "importing"})
+"""Annotation statuses before the import is over; every other one, known or not, comes after it."""
+PROFILE = Profile(
+    "Rossum",
+    message_paths=("detail", "message", "error"),
+    key_paths=("code",),
+    known_keys={
+        400: ("bad_request",),
+        401: ("authentication_failed",),
+        403: ("access_forbidden",),
+        404: ("not_found",),
+        409: ("conflict_status",),
+        413: ("payload_too_large",),
+        429: ("rate_limited",),
+        502: ("bad_gateway",),
+        503: ("service_unavailable",),
+        504: ("gateway_timeout",),
+    },
+)
+
+
+class Rossum(Backend):
+    """One account at Rossum."""
+
+    traits: ClassVar[Traits] = Traits(
+        "rossum",
+        frozenset({PDF, JPEG, PNG, TIFF}),
+        40 * 1024 * 1024,  # 40 MB a request (Upload API); what lies between MB and MiB, the service decides
+        needs_queue_id=True,
+        follows_up=True,
+    )
+
+    def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._now = now
+        self._secrets = Secrets()
+        self._judge = Judge(PROFILE, connection, self._secrets, now)
+        self._wire = Wire(connection, PROFILE.service)
+        self._channel = Channel(connection, self._wire, self._judge, self._credentials())
+        self._search = rossum_search.Search(self._channel, now)
+
+    def upload(self, parcel: Parcel) -> Receipt:
+        """Send one document; the receipt is not final, since the import is still to come."""
+        reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))
+        where = self._connection.upload.document_id_paths or ()
+        if found := ids(where, reply.document, reply.headers):
+            return Receipt(reply.status, final=True, document_ids=found)
+        task = reply.text("url") if reply.good else None
+        if task is not None:
+            return Receipt(reply.status, final=False, remote=Remote(task=task))
+        if reply.good:
+            raise Uncertain(
+                f"Rossum answered {reply.status} without the address of its task, "
+                "so nobody knows whether it took the document",
+                status=reply.status,
+            )
+        said = f"{self._judge.says(reply)}, which `statuses` counts as done"
+        return Receipt(reply.status, final=True, warnings=(said,))
+
+    def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Ask for the next thing that is not known yet: task, upload, annotations."""
+        del parcel
+        try:
+            return self._followed(receipt)
+        except Unauthorized as error:
+            if self._connection.auth != "basic" or error.status not in {401, 403}:
+                raise
+            warning = "the import cannot be watched with `auth: basic`, Rossum answers such questions with "
+            return replace(receipt, final=True, warnings=(*receipt.warnings, f"{warning}{error.status}"))
+
+    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+        """Look for the mark in the queue's annotations, then for the document's name."""
+        return self._search.find(parcel, since, known)
+
+    def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
+        """Log in, then look at each queue: is it there, is it active, what does it accept."""
+        try:
+            user = self._channel.get("/auth/user")
+        except Unauthorized as error:
+            if self._connection.auth != "basic" or error.status not in {401, 403}:
+                raise
+            return [Finding(ok=True, text="`auth: basic` can only upload: nothing can be checked beforehand")]
+        name = user.text("username", "email") or "the configured user"
+        return [Finding(ok=True, text=f"logged in as {name}"), *map(self._check_queue, queue_ids)]
+
+    def close(self) -> None:
+        """Close the sockets; the token stays valid, another program may share it."""
+        self._channel.close()
+
+    def _credentials(self) -> Credentials:
+        if self._connection.auth == "basic":
+            return Credentials({"Authorization": "Basic {token}"}, self._basic, renewable=False)
+        bearer = {"Authorization": "Bearer {token}"}
+        if self._connection.auth == "token":
+            return Credentials(bearer, self._fixed, renewable=False)
+        return Credentials(bearer, self._log_in, renewable=True)
+
+    def _log_in(self) -> Token:
+        connection = self._connection
+        who = {
+            "username": connection.username or "",
+            "password": reveal(connection.password, self._secrets, "the password"),
+        }
+        reply = log_in(connection, self._wire, self._judge, "/auth/login", who)
+        token = token_of(reply, connection.login.token_paths or ("key",), self._judge)
+        return Token(token, self._now() + TOKEN_RENEWED_S)
+
+    def _fixed(self) -> Token:
+        return Token(reveal(self._connection.token, self._secrets, "the token"))
+
+    def _basic(self) -> Token:
+        password = reveal(self._connection.password, self._secrets, "the password")
+        pair = f"{self._connection.username}:{password}".encode()
+        return Token(self._secrets.remember(b64encode(pair).decode()))
+
+    def _upload_path(self, parcel: Parcel) -> str:
+        settings = self._connection.upload
+        default = "/uploads/{name}?queue={queue_id}" if self._raw else "/uploads?queue={queue_id}"
+        path = (settings.path or default).replace("{queue_id}", quote(parcel.queue_id or "", safe=""))
+        path = path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
+        if parcel.reject_identical:
+            path += ("&" if "?" in path else "?") + "reject_identical=true"
+        return path
+
+    @property
+    def _raw(self) -> bool:
+        return self._connection.upload.encoding == "body"
+
+    def _body(self, parcel: Parcel) -> Body:
+        settings = self._connection.upload
+        file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
+        if settings.encoding == "json_base64":
+            raise Unauthorized("Rossum takes no base64 in JSON; set `upload.encoding` to multipart or body")
+        if self._raw:
+            if parcel.metadata or parcel.values:
+                raise Unauthorized(
+                    "`metadata` and `values` of the queue cannot be sent with `upload.encoding: body`; "
+                    "use multipart",
+                    scope=Scope.QUEUE,
+                )
+            return bodies.raw(file)
+        extra = [Field(name, text) for name, text in bodies.filled(settings.fields, parcel).items()]
+        fields = [*_fields(parcel), *extra]
+        return bodies.multipart(settings.file_field or "content", file, fields, token_hex(16))
+
+    def _followed(self, receipt: Receipt) -> Receipt:
+        remote = receipt.remote
+        if remote.upload is None and not remote.annotations:
+            remote = self._after_task(remote)
+        if remote.upload is not None and not remote.annotations:
+            remote = self._after_upload(remote)
+        receipt = replace(receipt, remote=remote, document_ids=tuple(map(last_segment, remote.documents)))
+        return self._after_annotations(receipt) if remote.annotations else receipt
+
+    def _after_task(self, remote: Remote) -> Remote:
+        if remote.task is None:
+            raise Uncertain("nothing is known of the document but that Rossum took it")
+        reply = self._channel.get(f"/tasks/{quote(last_segment(remote.task), safe='')}?no_redirect=true")
+        if reply.status == 404:  # noqa: PLR2004
+            raise Uncertain(
+                "Rossum has deleted the task of this upload (it keeps them for hours)", status=404
+            )
+        status = reply.text("status")
+        if status == "failed":
+            words = texts(("detail",), reply.document, reply.headers)
+            raise self._judge.failed_later(words, reply.text("code") or "import_failed", remote)
+        if status != "succeeded":
+            return replace(remote, status=status)
+        upload = reply.text("content.upload", "result_url")
+        if upload is None:
+            raise Uncertain("Rossum's task succeeded but does not say with what", status=reply.status)
+        return replace(remote, upload=upload, status=status)
+
+    def _after_upload(self, remote: Remote) -> Remote:
+        reply = self._channel.get(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}")
+        if reply.status == 404:  # noqa: PLR2004
+            raise Uncertain("Rossum does not know this upload any more", status=404)
+        documents = (*_all(reply.document, "documents"), *_all(reply.document, "additional_documents"))
+        annotations = _all(reply.document, "annotations")
+        return replace(
+            remote, documents=tuple(dict.fromkeys(documents)), annotations=tuple(dict.fromkeys(annotations))
+        )
+
+    def _after_annotations(self, receipt: Receipt) -> Receipt:
+        asked = [last_segment(one) for one in receipt.remote.annotations[:ASKED_AT_ONCE]]
+        query = urlencode({"id": ",".join(asked), "page_size": ASKED_AT_ONCE}, safe=",")
+        reply = self._channel.get(f"/annotations?{query}")
+        statuses = dict.fromkeys(texts(("results[].status",), reply.document, reply.headers))
+        remote = replace(receipt.remote, status=", ".join(statuses) or receipt.remote.status)
+        if not statuses or PENDING & statuses.keys():
+            return replace(receipt, remote=remote)
+        if "failed_import" in statuses:
+            where = ("results[].messages[].content", "results[].messages[].error")
+            words = texts(where, reply.document, reply.headers)
+            raise self._judge.failed_later(words, "failed_import", remote)
+        return replace(receipt, remote=remote, final=True)
+
+    def _check_queue(self, queue_id: str) -> Finding:
+        reply = self._channel.get(f"/queues/{quote(queue_id, safe='')}")
+        if reply.status == 404:  # noqa: PLR2004
+            return Finding(
+                ok=False, text=f"queue {queue_id} does not exist or this user cannot see it; check `queue_id`"
+            )
+        named = f"queue {queue_id} ({reply.text('name') or 'without name'})"
+        status = reply.text("status") or "active"
+        if status != "active":
+            return Finding(ok=False, text=f"{named} is {status}: it takes no documents; choose another")
+        accepted = texts(("settings.accepted_mime_types[]",), reply.document, reply.headers)
+        return Finding(ok=True, text=f"{named} is active and accepts {', '.join(accepted) or 'all types'}")
+
+
+def _fields(parcel: Parcel) -> list[Field]:
+    """Make the form fields beside the document; raises `Refused` for metadata that is too long."""
+    fields = [Field("metadata", _metadata(parcel), "application/json")]
+    if parcel.values:
+        fields.append(Field("values", json.dumps(dict(parcel.values)), "application/json"))
+    return fields
+
+
+def _metadata(parcel: Parcel) -> str:
+    mark = {rossum_search.MARK: {"upload_id": parcel.upload_id, "sha256": parcel.sha256}}
+    written = json.dumps({**parcel.metadata, **mark}, ensure_ascii=False, separators=(",", ":"))
+    size = len(written.encode("utf-8", "replace"))
+    if size > METADATA_BYTES:
+        told = f"The document's metadata is {size} bytes long and Rossum takes {METADATA_BYTES}; shorten it."
+        raise Refused(Answer(400, None, (told,)), source=ErrorSource.LOCAL)
+    return written
+
+
+def _all(document: Any, key: str) -> tuple[str, ...]:
+    """Return the addresses in a list of an object; the list may be null or missing."""
+    found = document.get(key) if isinstance(document, Mapping) else None
+    return tuple(filter(None, map(as_text, found))) if isinstance(found, list) else ()

@@ -1,0 +1,148 @@
+"""Ask Rossum whether it has a document: by our mark in the annotations' metadata, then by its name.
+
+There is no idempotency key and no filter by metadata, so a queue's recent annotations are listed and compared
+here. The mark is exact. A name is not: scanners number from one again, so a document of this name counts
+only if nothing says that it belongs to another upload.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from html import unescape
+from typing import Any, NoReturn
+from urllib.parse import urlencode, urlsplit
+
+from hotfolder.backends.base import CannotTell, Parcel, Receipt, Unauthorized, Unavailable
+from hotfolder.backends.bodies import escape_name
+from hotfolder.backends.channel import Channel
+from hotfolder.backends.moments import SKEW_S, iso, moment
+from hotfolder.backends.paths import as_text, last_segment
+from hotfolder.model import Remote
+
+MARK = "hotfolder"
+"""Key of our part of an annotation's metadata: {"upload_id", "sha256"}."""
+PAGE = 100
+"""Largest page (API docs, pagination)."""
+PAGES_MAX = 20
+"""Two thousand annotations since the upload; whoever has more is better served by an operator's look."""
+IMPORT_S = 600.0
+"""After this long a document without annotation gets none: hooks run some minutes (API docs, hooks)."""
+
+Object = Mapping[str, Any]
+
+
+class Search:
+    """The questions about one account's documents."""
+
+    def __init__(self, channel: Channel, now: Callable[[], float]) -> None:
+        self._channel = channel
+        self._now = now
+        self._creator: str | None = None
+
+    def find(self, parcel: Parcel, since: float, known: frozenset[str]) -> Receipt | None:
+        """Return a receipt for the document, None for a clear no; `known` documents belong to other uploads.
+
+        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        try:
+            since -= SKEW_S
+            return self._by_mark(parcel, since) or self._by_name(parcel, since, known)
+        except Unauthorized as error:
+            if error.status == 403:  # noqa: PLR2004 — may upload, may not look
+                raise CannotTell(f"this user may not ask Rossum for its documents: {error}") from None
+            raise
+
+    def _by_mark(self, parcel: Parcel, since: float) -> Receipt | None:
+        query = {"queue": parcel.queue_id or "", "arrived_at_after": iso(since), "ordering": "created_at"}
+        marked = [one for one in self._all("/annotations", query) if _mark(one) == parcel.upload_id]
+        return _receipt(marked, [as_text(one.get("document")) for one in marked]) if marked else None
+
+    def _by_name(self, parcel: Parcel, since: float, known: frozenset[str]) -> Receipt | None:
+        named = [(one, self._annotations(one)) for one in self._named(parcel, since, known)]
+        ours = [(one, annotations) for one, annotations in named if _may_be(annotations, parcel)]
+        if not ours:
+            return None
+        if len(ours) > 1:
+            raise CannotTell(f"Rossum has {len(ours)} documents named {parcel.name!r} from that time")
+        document, annotations = ours[0]
+        if not annotations:
+            self._not_yet(document, parcel)
+        return _receipt(annotations, [as_text(document.get("url"))])
+
+    def _named(self, parcel: Parcel, since: float, known: frozenset[str]) -> list[Object]:
+        found: dict[str, Object] = {}
+        for name in _spellings(parcel.name):
+            query = {
+                "original_file_name": name,
+                "creator": self._user(),
+                "created_at_after": iso(since),
+                "ordering": "created_at",
+            }
+            for one in self._all("/documents", query):
+                if (number := as_text(one.get("id"))) not in known:
+                    found[number] = one
+        return list(found.values())
+
+    def _annotations(self, document: Object) -> list[Object]:
+        addresses = document.get("annotations")
+        numbers = [last_segment(as_text(one)) for one in addresses] if isinstance(addresses, list) else []
+        return list(self._all("/annotations", {"id": ",".join(numbers[:PAGE])})) if numbers else []
+
+    def _not_yet(self, document: Object, parcel: Parcel) -> NoReturn:
+        """Leave alone what no annotation claims: another upload of this name may be on its way."""
+        created = moment(document.get("created_at"))
+        said = f"Rossum has a document named {parcel.name!r}, but no annotation that says which upload it is"
+        if created is not None and self._now() - created < IMPORT_S:
+            raise Unavailable(f"{said} yet", retry_after_s=30.0)
+        raise CannotTell(said)
+
+    def _user(self) -> str:
+        if self._creator is None:
+            user = self._channel.get("/auth/user")
+            self._creator = user.text("id") or last_segment(user.text("url") or "")
+        if not self._creator:
+            raise CannotTell("Rossum does not say who we are, so our documents cannot be told from others'")
+        return self._creator
+
+    def _all(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
+        """Yield the objects of a list page by page; of `next` only the query is used, no host."""
+        asked: str | None = urlencode({**query, "page_size": PAGE}, safe=",")
+        for _ in range(PAGES_MAX):
+            document = self._channel.get(f"{path}?{asked}").document
+            if not isinstance(document, Mapping) or not isinstance(document.get("results"), list):
+                raise CannotTell(f"Rossum's answer to {path} is no list of results")
+            yield from (one for one in document["results"] if isinstance(one, Mapping))
+            if not (asked := _next_query(document)):
+                return
+        raise CannotTell(f"Rossum lists more than {PAGE * PAGES_MAX} objects from that time")
+
+
+def _next_query(document: Object) -> str | None:
+    pagination = document.get("pagination")
+    following = as_text(pagination.get("next")) if isinstance(pagination, Mapping) else ""
+    return urlsplit(following).query if following else None
+
+
+def _mark(annotation: Object) -> str | None:
+    metadata = annotation.get("metadata")
+    ours = metadata.get(MARK) if isinstance(metadata, Mapping) else None
+    return as_text(ours.get("upload_id")) or None if isinstance(ours, Mapping) else None
+
+
+def _may_be(annotations: Iterable[Object], parcel: Parcel) -> bool:
+    """Tell whether no annotation says that its document belongs to another upload or another queue."""
+    marks = {mark for one in annotations if (mark := _mark(one))}
+    queues = {last_segment(queue) for one in annotations if (queue := as_text(one.get("queue")))}
+    return (not marks or parcel.upload_id in marks) and (not queues or parcel.queue_id in queues)
+
+
+def _receipt(annotations: list[Object], documents: Iterable[str]) -> Receipt:
+    """Make the receipt of a found document: its import is followed up from the annotations on."""
+    addresses = tuple(dict.fromkeys(one for one in documents if one))
+    links = tuple(filter(None, (as_text(one.get("url")) for one in annotations)))
+    remote = Remote(documents=addresses, annotations=links)
+    return Receipt(202, final=False, document_ids=tuple(map(last_segment, addresses)), remote=remote)
+
+
+def _spellings(name: str) -> Iterable[str]:
+    """Return the name as sent, escaped, and as Django stores it: unescaped, cut at a backslash."""
+    sent = escape_name(name)
+    return dict.fromkeys((name, sent, unescape(sent).rpartition("\\")[2]))

@@ -1,0 +1,242 @@
+"""Speak HTTP to one host: the only module that knows httpx, with bounded time and bounded answers.
+
+Every failure leaves here as `Unavailable` (the request certainly did not arrive whole) or `Uncertain`
+(all of it had been handed to the system when the trouble began).
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from threading import Lock, Thread, current_thread, local
+from urllib.parse import urlsplit
+
+import httpx
+
+from hotfolder import __version__
+from hotfolder.backends.answers import Reply, parse
+from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable, Uncertain
+from hotfolder.backends.bodies import Body
+from hotfolder.settings import ConnectionSection
+from hotfolder.settings.addresses import is_loopback
+
+ANSWER_BYTES = 1024 * 1024
+"""Most of an answer that is read: a hundred annotations are below it, and nobody fills our memory."""
+JOINED_BYTES = 256 * 1024
+"""Bodies up to this size go out as one piece: half the system calls (benchmark "small uploads")."""
+KEEPALIVE_S = 5.0
+"""An idle connection is not used again after this long, since a server that closes it just then leaves the
+upload uncertain; nginx's and most proxies' limit is far above."""
+
+
+class _DeadlineExceededError(Exception):
+    """The total time of a request is over; raised while its body goes out."""
+
+
+class _Outgoing(httpx.SyncByteStream):
+    """A request's body on its way out, which knows whether it was handed over whole."""
+
+    def __init__(self, body: Body, deadline: float) -> None:
+        self._body = body
+        self._deadline = deadline
+        self.complete = False
+        """True once the system took the last byte. Before that nobody can have accepted the request, since
+        its Content-Length was not reached."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.complete = False
+        pieces = self._body.pieces()
+        if self._body.length <= JOINED_BYTES:
+            pieces = iter((b"".join(pieces),))
+        # One piece is held back: a file that turns out changed at its end must not have gone out whole.
+        held = next(pieces, b"")
+        for piece in pieces:
+            yield self._in_time(held)
+            held = piece
+        yield self._in_time(held)
+        self.complete = True
+
+    def _in_time(self, piece: bytes) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise _DeadlineExceededError
+        return piece
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it goes out; `path` (with its query) is appended to the connection's base address."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    repeatable: bool = True
+    """False for an upload: then trouble after the last byte is `Uncertain`."""
+
+
+class Wire:
+    """The way to one host for several threads: each has its own client, all share one TLS context."""
+
+    def __init__(self, connection: ConnectionSection, service: str) -> None:
+        self._base_url = connection.base_url
+        self._timeouts = connection.timeouts
+        times = connection.timeouts
+        each_s = min(times.read_s, times.total_s)
+        self._limits = httpx.Timeout(each_s, connect=min(times.connect_s, times.total_s))
+        self._ca_file = connection.ca_file
+        self._service = service
+        parts = urlsplit(connection.base_url)
+        self.host = parts.netloc
+        # No proxy can reach this machine's loopback.
+        self._use_proxies = not is_loopback(parts.hostname or "")
+        self._mine = local()
+        self._lock = Lock()
+        self._clients: list[tuple[Thread, httpx.Client]] = []
+        self._context: ssl.SSLContext | None = None
+
+    def send(self, request: Request) -> Reply:
+        """Send a request and return its answer, whatever its status.
+
+        Raises `Unavailable`, `Uncertain` (uploads only), `Unauthorized` for a bad `ca_file`; passes through
+        what the body's pieces raise. Redirects are answers, cookies are dropped.
+        """
+        deadline = time.monotonic() + self._timeouts.total_s
+        outgoing = _Outgoing(request.body, deadline) if request.body else None
+        try:
+            response = self._client().send(self._prepare(request, outgoing), stream=True, auth=None)
+        except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
+            raise self._failure(error, request, outgoing) from None
+        content = self._read(response, deadline)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        complete = outgoing is None or outgoing.complete
+        return Reply(response.status_code, headers, content, parse(content), complete)
+
+    def close(self) -> None:
+        """Close the clients of all threads."""
+        with self._lock:
+            clients, self._clients = self._clients, []
+        for _, client in clients:
+            client.close()
+        self._mine = local()
+
+    def _prepare(self, request: Request, outgoing: _Outgoing | None) -> httpx.Request:
+        """Build the request by hand: with `files=` or `build_request` httpx costs twice the time."""
+        headers = {
+            "Host": self.host,
+            "User-Agent": f"hotfolder/{__version__}",
+            "Accept": "application/json",
+            # What is read is bounded; a compressed answer would be unbounded again.
+            "Accept-Encoding": "identity",
+        }
+        if request.body:
+            headers |= {"Content-Type": request.body.content_type, **request.body.headers}
+            headers["Content-Length"] = str(request.body.length)
+        elif request.method != "GET":
+            headers["Content-Length"] = "0"
+        _overlay(headers, request.headers)
+        return httpx.Request(
+            request.method,
+            self._base_url + request.path,
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+            stream=outgoing or httpx.ByteStream(b""),
+            extensions={"timeout": self._limits.as_dict()},
+        )
+
+    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        """Read the answer's body as far as it comes: the status is known, half a body beats none."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            for part in response.iter_raw():
+                parts.append(part)
+                size += len(part)
+                if size > ANSWER_BYTES or time.monotonic() > deadline:
+                    break
+        except httpx.HTTPError:
+            pass  # what is missing shows when the body is read as JSON
+        finally:
+            response.close()
+        return b"".join(parts)[:ANSWER_BYTES]
+
+    def _failure(self, error: Exception, request: Request, outgoing: _Outgoing | None) -> DeliveryError:
+        what = self._describe(error)
+        if request.repeatable or outgoing is None:
+            return Unavailable(what)
+        if not outgoing.complete:
+            return Unavailable(f"{what}; the document had not gone out whole")
+        return Uncertain(f"{what}, after the whole document had gone out")
+
+    def _describe(self, error: Exception) -> str:
+        where = f"{self._service} at {self.host}"
+        reason = str(error)
+        if isinstance(error, _DeadlineExceededError):
+            return f"the request to {where} took longer than {self._timeouts.total_s:g} s in all"
+        if isinstance(error, httpx.ConnectTimeout):
+            return f"{where} could not be reached within {self._timeouts.connect_s:g} s"
+        if isinstance(error, httpx.TimeoutException):
+            return f"{where} said and took nothing for {self._timeouts.read_s:g} s"
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return (
+                f"the certificate of {where} is not trusted ({_certificate_fault(reason)}); correct "
+                "`base_url`, or set `ca_file` to the company's certificate authority"
+            )
+        if isinstance(error, httpx.ConnectError):
+            return f"{where} cannot be reached ({reason or 'no reason given'})"
+        if isinstance(error, httpx.ProxyError):
+            return f"the proxy on the way to {where} refuses ({reason}); check HTTPS_PROXY and NO_PROXY"
+        if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol):
+            # Its text may quote a header, and with it a password.
+            return f"no valid request for {where} could be made; check its address, `headers` and credentials"
+        return f"{where} broke the connection off ({reason or type(error).__name__})"
+
+    def _client(self) -> httpx.Client:
+        client: httpx.Client | None = getattr(self._mine, "client", None)
+        if client is None:
+            client = self._mine.client = self._open()
+        return client
+
+    def _open(self) -> httpx.Client:
+        """Make this thread's client (one per thread was twice as fast as a shared one)."""
+        with self._lock:
+            self._context = self._context or self._trust()
+            client = httpx.Client(
+                verify=self._context,
+                trust_env=self._use_proxies,
+                follow_redirects=False,
+                limits=httpx.Limits(max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_S),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            )
+            gone = [pair for pair in self._clients if not pair[0].is_alive()]
+            self._clients = [pair for pair in self._clients if pair[0].is_alive()]
+            self._clients.append((current_thread(), client))
+        for _, old in gone:
+            old.close()
+        return client
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise Unauthorized(
+                f"`ca_file` {self._ca_file} cannot be used ({error.strerror or error}); "
+                "it must be a readable PEM file with the certificate authority"
+            ) from None
+
+
+def json_body(content: bytes) -> Body:
+    """Wrap a small JSON text, such as a log-in, as a body."""
+    pieces: Callable[[], Iterator[bytes]] = lambda: iter((content,))  # noqa: E731 — a named one-liner
+    return Body("application/json", len(content), pieces)
+
+
+def _overlay(headers: dict[str, str], further: Mapping[str, str]) -> None:
+    """Add headers, replacing those of the same name in any case."""
+    names = {name.lower(): name for name in headers}
+    for name, value in further.items():
+        headers.pop(names.get(name.lower(), name), None)
+        headers[name] = value
+
+
+def _certificate_fault(reason: str) -> str:
+    return reason.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]

@@ -1,0 +1,170 @@
+"""Make a document ours: a no-clobber move into the work folder, and proof that nobody still writes to it."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hotfolder import spool
+from hotfolder.arrivals import Arrival
+from hotfolder.backends.base import ContentChanged
+from hotfolder.checks.names import MAX_NAME_BYTES, shorten
+from hotfolder.checks.readiness import Ready
+from hotfolder.model import ErrorSource, Journey, Stamp, State
+
+PIECE_BYTES = 1 << 18
+"""How much of a document is in memory at once: 256 KiB reads are within a few percent of the fastest."""
+
+
+class ClaimFailedError(Exception):
+    """The document could not be made ours; it lies in the drop folder again, or is gone from it."""
+
+    def __init__(self, reason: str, *, came_back: bool = False) -> None:
+        super().__init__(reason)
+        self.came_back = came_back
+        """True where its writer had not finished: the settle window was too short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which queue a document is claimed for, and where it will go."""
+
+    queue: str
+    connection: str
+    backend: str
+    queue_id: str | None
+    id_source: str
+
+
+def new_upload_id(wall: float) -> str:
+    """Return a UUID version 7 (RFC 9562): unique, and in the order of claiming."""
+    value = int(wall * 1000) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
+    """Return the journey whose row announces the claim of `arrival`; an unfit one holds its refusal already."""
+    verdict = arrival.verdict
+    ready = isinstance(verdict, Ready)
+    return Journey(
+        upload_id=new_upload_id(wall),
+        queue=origin.queue,
+        connection=origin.connection,
+        backend=origin.backend,
+        queue_id=origin.queue_id,
+        id_source=origin.id_source,
+        folder=arrival.folder,
+        name=arrival.name,
+        stamp=arrival.stamp,
+        media_type=verdict.media_type,
+        state=State.CLAIMED,
+        seen_at=arrival.seen_at,
+        ready_at=arrival.ready_at,
+        claimed_at=wall,
+        answer=None if isinstance(verdict, Ready) else verdict.answer,
+        error_source=None if ready else ErrorSource.LOCAL,
+        warnings=(verdict.warning,) if isinstance(verdict, Ready) and verdict.warning else (),
+    )
+
+
+def work_name(journey: Journey) -> bytes:
+    """Return the name in the work folder: it tells upload id and original name even without the journal."""
+    mark = journey.upload_id.encode() + b"."
+    return mark + shorten(journey.name, MAX_NAME_BYTES - len(mark))
+
+
+def original_name(name_in_work: bytes) -> tuple[str, bytes] | None:
+    """Take a name of the work folder apart into upload id and original name; None for anything else."""
+    mark, dot, name = name_in_work[:36], name_in_work[36:37], name_in_work[37:]
+    if dot != b"." or not name or mark.count(b"-") != 4:  # noqa: PLR2004 — the groups of a UUID
+        return None
+    return mark.decode("ascii", "replace"), name
+
+
+def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
+    """Move the document into the work folder and return its version there and its SHA-256 in hex.
+
+    Raises `ClaimFailedError` where it is gone, changed, or still written to; it is then back where it
+    was, or under a free name beside it. Raises OSError for trouble with the disk; then too.
+    """
+    with spool.below(folders.drop, journey.folder) as source:
+        try:
+            spool.move(journey.name, source, work_name(journey), folders.work)
+        except FileNotFoundError:
+            raise ClaimFailedError("it was taken away before it could be claimed") from None
+    try:
+        return _verified(folders, journey)
+    except BaseException:
+        give_back(folders, journey, journey.claimed_at)
+        raise
+
+
+def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
+    fd, status = spool.open_document(work_name(journey), folders.work)
+    try:
+        stamp = spool.stamp_of(status)
+        if not stamp.same_content(journey.stamp):
+            raise ClaimFailedError("it changed in the moment of its claim", came_back=True)
+        if spool.has_writer(fd):
+            raise ClaimFailedError("its writer came back in the moment of its claim", came_back=True)
+        digest = _digest(fd)
+        if spool.stamp_of(os.fstat(fd)) != stamp:
+            raise ClaimFailedError("it changed while it was read", came_back=True)
+        return stamp, digest
+    finally:
+        os.close(fd)
+
+
+def _digest(fd: int) -> str:
+    digest = hashlib.sha256()
+    offset = 0
+    while piece := os.pread(fd, PIECE_BYTES, offset):
+        digest.update(piece)
+        offset += len(piece)
+    return digest.hexdigest()
+
+
+def give_back(folders: spool.Folders, journey: Journey, wall: float) -> bytes:
+    """Put a claimed document back into the drop folder, under a free name, and return that name.
+
+    A subfolder that was removed meanwhile is not made again: the document then lies at the top.
+    """
+    try:
+        target = spool.open_below(folders.drop, journey.folder)
+    except OSError:
+        target = os.dup(folders.drop)
+    try:
+        return spool.move_to_free(
+            work_name(journey), folders.work, journey.name, target, wall, journey.upload_id
+        )
+    finally:
+        os.close(target)
+
+
+def pieces(folders: spool.Folders, journey: Journey) -> Iterator[bytes]:
+    """Yield the claimed document's content, proving on the way that it is what was hashed.
+
+    The last piece is handed over only after the SHA-256 of all of them was right, so that a request
+    with any other content stays incomplete. Raises `ContentChanged`.
+    """
+    fd, _ = spool.open_document(work_name(journey), folders.work)
+    try:
+        digest = hashlib.sha256()
+        held = b""
+        offset = 0
+        while piece := os.pread(fd, PIECE_BYTES, offset):
+            digest.update(piece)
+            offset += len(piece)
+            if held:
+                yield held
+            held = piece
+        if digest.hexdigest() != journey.sha256:
+            raise ContentChanged("the file was changed after its claim")
+        if held:
+            yield held
+    finally:
+        os.close(fd)

@@ -1,0 +1,227 @@
+"""Hand a document to its backend, and decide from what came of it which arrow it takes."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hotfolder.backends.base import (
+    Backend,
+    ContentChanged,
+    DeliveryError,
+    Parcel,
+    Receipt,
+    Refused,
+    Scope,
+    Unauthorized,
+    Unavailable,
+    Uncertain,
+)
+from hotfolder.checks.names import printable, sendable, split
+from hotfolder.checks.readiness import EXTENSIONS
+from hotfolder.model import Answer, Attempt, Clock, ErrorSource, Journey
+from hotfolder.settings import Queue
+from hotfolder.sidecar import moment
+from hotfolder.states import Event, after
+
+_KEPT_ATTEMPTS = 20
+"""In the record of a document that is tried for days: its first attempts and the last ones."""
+_CONFLICT = 409
+_ENOUGH_ASKING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a result means for the documents behind it."""
+
+    reason: str
+    pause: bool = False
+    """True: nothing more is claimed until a probe goes well."""
+    scope: Scope = Scope.CONNECTION
+    retry_after_s: float | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The arrow a document takes next, with the journey as it is after it."""
+
+    event: Event
+    journey: Journey
+    trouble: Trouble | None = None
+
+
+Result = Receipt | DeliveryError | ContentChanged | OSError
+"""What handing over a document can come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A result with its time: wall-clock start, and seconds it took."""
+
+    result: Result
+    began: float
+    took_s: float
+
+
+def step(journey: Journey, event: Event, **changes: Any) -> Journey:
+    """Return the journey after `event`; raises `ForbiddenArrowError`."""
+    return replace(journey, state=after(journey.state, event), **changes)
+
+
+# Acting ------------------------------------------------------------------------------------------
+
+
+def hand_over(backend: Backend, parcel: Parcel, clock: Clock) -> Tried:
+    """Send one document once; blocks.
+
+    A failure that the contract does not name may have come after the body went out: `Uncertain`.
+    """
+    began, start = clock.wall(), clock.monotonic()
+    result: Result
+    try:
+        result = backend.upload(parcel)
+    except (DeliveryError, ContentChanged, OSError) as known:
+        result = known
+    except Exception as surprise:  # noqa: BLE001 — see above
+        result = Uncertain(f"the program failed: {type(surprise).__name__}: {surprise}")
+    return Tried(result, began, clock.monotonic() - start)
+
+
+def sent_name(journey: Journey) -> str:
+    """Return the name under which the document goes out."""
+    assert journey.media_type is not None  # noqa: S101 — only documents of known type are sent
+    return sendable(journey.name, EXTENSIONS[journey.media_type][0])
+
+
+def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[bytes]]) -> Parcel:
+    """Return the document as it goes out."""
+    assert journey.media_type is not None  # noqa: S101 — only documents of known type are sent
+    facts = {
+        "name": printable(journey.name),
+        "stem": printable(split(journey.name)[0]),
+        "folder": printable(journey.folder),
+        "queue": journey.queue,
+        "sha256": journey.sha256 or "",
+        "received_at": moment(journey.seen_at),
+    }
+    return Parcel(
+        upload_id=journey.upload_id,
+        queue=journey.queue,
+        queue_id=journey.queue_id,
+        name=journey.sent_name or sent_name(journey),
+        media_type=journey.media_type,
+        size_bytes=journey.stamp.size,
+        sha256=journey.sha256 or "",
+        pieces=pieces,
+        metadata=filled(queue.metadata, facts),
+        values=filled(queue.values, facts),
+        document_class=queue.document_class,
+        reject_identical=queue.reject_identical or journey.repeat,
+    )
+
+
+_TEMPLATE = re.compile(r"\{(name|stem|folder|queue|sha256|received_at)\}")
+
+
+def filled(value: Any, facts: Mapping[str, str]) -> Any:
+    """Fill the templates in every text of a nested value; other braces stay as they are."""
+    if isinstance(value, str):
+        return _TEMPLATE.sub(lambda found: facts[found[1]], value)
+    if isinstance(value, Mapping):
+        return {key: filled(item, facts) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, facts) for item in value]
+    return value
+
+
+# Deciding ----------------------------------------------------------------------------------------
+
+
+def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
+    """Decide what becomes of a document after it was sent (pure)."""
+    result = tried.result
+    journey = _with_attempt(journey, tried)
+    now = tried.began + tried.took_s
+    if isinstance(result, Receipt):
+        return received(journey, result, wait_for, now)
+    if isinstance(result, Refused):
+        return _refused(journey, result)
+    if isinstance(result, Uncertain):
+        trouble = Trouble(str(result), retry_after_s=result.retry_after_s)
+        doubted = step(
+            journey, Event.DOUBT, reason=str(result), asked=0, probably_not_taken=result.probably_not_taken
+        )
+        return Step(Event.DOUBT, doubted, trouble)
+    return Step(Event.DEFER, step(journey, Event.DEFER, reason=_why(result)), _trouble(result))
+
+
+def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> Step:
+    """Decide what becomes of a document that the service says it has (pure)."""
+    final = receipt.final or wait_for == "accepted"
+    event = Event.DELIVER if final else Event.ACCEPT
+    answer = Answer(receipt.status, document_ids=receipt.document_ids) if final else None
+    journey = step(
+        journey,
+        event,
+        remote=receipt.remote,
+        accepted_status=receipt.status if journey.accepted_status is None else journey.accepted_status,
+        accepted_at=now if journey.accepted_at is None else journey.accepted_at,
+        answer=answer,
+        error_source=None,
+        warnings=tuple(dict.fromkeys(journey.warnings + receipt.warnings)),
+        reason=None if final else "the service has it and is still at work on it",
+    )
+    return Step(event, journey)
+
+
+def _refused(journey: Journey, refusal: Refused) -> Step:
+    if journey.repeat and refusal.status == _CONFLICT and journey.asked < _ENOUGH_ASKING:
+        # The guarded repeat found an identical document: most likely our own first one.
+        return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(refusal)))
+    refused = step(
+        journey,
+        Event.REFUSE,
+        answer=refusal.answer,
+        error_source=ErrorSource.SERVER,
+        remote=refusal.remote or journey.remote,
+        reason=str(refusal),
+    )
+    return Step(Event.REFUSE, refused)
+
+
+def _with_attempt(journey: Journey, tried: Tried) -> Journey:
+    result = tried.result
+    if isinstance(result, Unavailable) and not result.counts:
+        return journey
+    error = None if isinstance(result, Receipt) else _why(result)
+    status = result.status if isinstance(result, Receipt | DeliveryError) else None
+    done = (*journey.attempts, Attempt(tried.began, status, error, round(tried.took_s * 1000)))
+    if len(done) > _KEPT_ATTEMPTS:
+        done = done[: _KEPT_ATTEMPTS // 2] + done[-_KEPT_ATTEMPTS // 2 :]
+    return replace(journey, attempts=done)
+
+
+def _why(problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        return f"the file cannot be read: {problem.strerror or problem}"
+    return str(problem)
+
+
+def _trouble(problem: Exception) -> Trouble | None:
+    """Return what a failure means for the documents behind; nothing where it concerns this one alone."""
+    if isinstance(problem, Unauthorized):
+        return Trouble(str(problem), pause=True, scope=problem.scope)
+    if isinstance(problem, Unavailable):
+        return Trouble(str(problem), retry_after_s=problem.retry_after_s, counts=problem.counts)
+    return None
+
+
+def stays_ours(journey: Journey) -> bool:
+    """Tell whether an unsent document must not go back to the drop folder: it may have been sent before."""
+    return journey.repeat or journey.possible_duplicate
+
+
+def trouble_of(problem: DeliveryError) -> Trouble:
+    """Return what a failed question to the service means for everything else on the connection."""
+    return _trouble(problem) or Trouble(str(problem))

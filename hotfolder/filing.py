@@ -1,0 +1,167 @@
+"""Lay documents to rest in done/ or failed/: sidecar first, durable, then the document, never over another.
+
+A filing that was cut off anywhere is simply done again: the names to try depend on the document alone,
+and a sidecar that carries its upload id shows how far it got.
+"""
+
+import errno
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from hotfolder import spool
+from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten
+from hotfolder.claims import work_name
+from hotfolder.model import Journey
+from hotfolder.sidecar import draw, render
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One document to file: into which archive folder (absolute path)."""
+
+    journey: Journey
+    archive: str
+    filed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """It rests under this name."""
+
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotFiled:
+    """It stays in the work folder, or is missing from it."""
+
+    problem: OSError
+
+
+def file_all(folders: spool.Folders, orders: Sequence[Order]) -> list[Filed | NotFiled]:
+    """File documents of one queue together, syncing each directory once for all; blocks.
+
+    Returns one result an order, in their order; one that fails does not hold up the others.
+    """
+    results: list[Filed | NotFiled] = [NotFiled(OSError(errno.EAGAIN, "not tried"))] * len(orders)
+    places: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+    for number, order in enumerate(orders):
+        places[order.archive, order.journey.folder].append(number)
+    for (archive, folder), numbers in places.items():
+        try:
+            with folders.archive(archive, folder) as target:
+                _file_in(folders, target, orders, numbers, results)
+        except OSError as problem:
+            for number in numbers:
+                results[number] = NotFiled(problem)
+    spool.sync_folder(folders.work)
+    return results
+
+
+def _file_in(
+    folders: spool.Folders,
+    target: int,
+    orders: Sequence[Order],
+    numbers: list[int],
+    results: list[Filed | NotFiled],
+) -> None:
+    reserved: list[tuple[int, bytes]] = []
+    for number in numbers:
+        try:
+            reserved.append((number, _reserve(target, orders[number])))
+        except OSError as problem:
+            results[number] = NotFiled(problem)
+    spool.sync_folder(target)
+    for number, name in reserved:
+        try:
+            _move(folders, target, orders[number].journey, name)
+            results[number] = Filed(name)
+        except OSError as problem:
+            results[number] = NotFiled(problem)
+    spool.sync_folder(target)
+
+
+def _temporary(journey: Journey) -> bytes:
+    return f".{journey.upload_id}.tmp".encode()
+
+
+def _reserve(target: int, order: Order) -> bytes:
+    """Write the sidecar under the first free name, or find the one that an earlier try wrote."""
+    journey = order.journey
+    content = render(draw(journey, order.filed_at))
+    for name in free_names(journey.name, journey.claimed_at, journey.upload_id):
+        beside = sidecar_name(name)
+        if _exists(name, target) and not _is_ours(target, beside, journey):
+            continue
+        try:
+            spool.write_new(beside, content, target, _temporary(journey))
+        except FileExistsError:
+            if not _is_ours(target, beside, journey):
+                continue
+        return name
+    raise FileExistsError(errno.EEXIST, "no free name in the archive")
+
+
+def sidecar_name(name: bytes) -> bytes:
+    """Return the name of the sidecar beside a document."""
+    return shorten(name, MAX_NAME_BYTES - 5) + b".json"
+
+
+def _exists(name: bytes, at: int) -> bool:
+    try:
+        spool.look(name, at)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_ours(target: int, beside: bytes, journey: Journey) -> bool:
+    try:
+        return bool(json.loads(spool.read_small(beside, target))["upload_id"] == journey.upload_id)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _move(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
+    """Move the document beside its sidecar; an earlier try may have done so."""
+    source = work_name(journey)
+    if not _exists(source, folders.work):
+        if not _exists(name, target):
+            raise FileNotFoundError(
+                errno.ENOENT, "the document is missing from the work folder", os.fsdecode(source)
+            )
+        return
+    try:
+        spool.move(source, folders.work, name, target)
+    except FileExistsError:
+        _drop_copy(folders, target, journey, name)
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
+        _copy(folders, target, journey, name)
+
+
+def _copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
+    """Carry it to another file system: the original goes when the copy and its name are durable."""
+    source = work_name(journey)
+    with ExitStack() as stack:
+        fd, _ = spool.open_document(source, folders.work)
+        stack.callback(os.close, fd)
+        try:
+            spool.copy_over(fd, name, target, _temporary(journey))
+        except FileExistsError:
+            _drop_copy(folders, target, journey, name)
+            return
+    spool.sync_folder(target)
+    spool.remove(source, folders.work)
+
+
+def _drop_copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
+    """Finish a copy that was cut off between its publication and the removal of the original."""
+    if not spool.same_bytes(name, target, work_name(journey), folders.work):
+        raise FileExistsError(errno.EEXIST, "another file took its name in the archive", os.fsdecode(name))
+    spool.remove(work_name(journey), folders.work)

@@ -1,0 +1,138 @@
+"""Ask until the answer is final: how an accepted document fares, and whether an uncertain one arrived."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hotfolder.backends.base import (
+    Backend,
+    CannotTell,
+    DeliveryError,
+    Parcel,
+    Receipt,
+    Refused,
+    Uncertain,
+)
+from hotfolder.delivery import Step, Trouble, received, step, trouble_of
+from hotfolder.model import Answer, ErrorSource, Journey
+from hotfolder.states import Event
+
+_FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
+"""An import takes "a few seconds to several minutes" (Rossum API docs); 60 s spares their 10 requests/s."""
+_ASK_AGAIN_S = 3600.0
+"""A held document is asked about once an hour: the service may learn to tell."""
+_ENOUGH_ASKING = 3
+_SKEW_S = 300.0
+"""How far the service's clock may be behind ours when its list of documents is asked from a moment on."""
+
+Told = Receipt | None | DeliveryError | CannotTell
+"""What asking can come to."""
+
+
+def poll_delay(polls: int) -> float:
+    """Return the seconds before the next look at an accepted document after `polls` of them."""
+    return min(_FIRST_POLL_S * _POLL_GROWTH ** min(polls, 32), _LAST_POLL_S)
+
+
+def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
+    """Ask once how an accepted document fares; blocks."""
+    receipt = Receipt(
+        status=journey.accepted_status or 200,
+        final=False,
+        remote=journey.remote,
+        warnings=(),
+    )
+    return _asked(lambda: backend.follow_up(receipt, parcel))
+
+
+def ask_whereabouts(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
+    """Ask once whether the service has a document that may have arrived; blocks."""
+    since = min((a.at for a in journey.attempts), default=journey.claimed_at) - _SKEW_S
+    return _asked(lambda: backend.find(parcel, since))
+
+
+def _asked(question: Callable[[], Receipt | None]) -> Told:
+    try:
+        return question()
+    except (DeliveryError, CannotTell) as known:
+        return known
+    except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
+        return CannotTell(f"the program failed: {type(surprise).__name__}: {surprise}")
+
+
+def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step | Trouble | None:
+    """Decide what becomes of an accepted document after it was asked about (pure); None: nothing new."""
+    if isinstance(told, Receipt):
+        if not told.final and told.remote == journey.remote:
+            return None
+        return received(journey, told, wait_for, now)
+    if isinstance(told, Refused):
+        refused = step(
+            journey,
+            Event.REFUSE,
+            answer=told.answer,
+            error_source=ErrorSource.SERVER,
+            remote=told.remote or journey.remote,
+            reason=str(told),
+        )
+        return Step(Event.REFUSE, refused)
+    if isinstance(told, Uncertain):
+        return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(told), asked=0, not_before=now))
+    if isinstance(told, DeliveryError):
+        return trouble_of(told)
+    return Trouble(str(told or "the service does not know it"), counts=False)
+
+
+def located(journey: Journey, told: Told, wait_for: str, policy: str, now: float) -> Step | Trouble:
+    """Decide what becomes of an uncertain document after the service was asked for it (pure)."""
+    if isinstance(told, Receipt):
+        found = received(journey, told, wait_for, now)
+        return Step(found.event, replace(found.journey, recovered=True))
+    if isinstance(told, Refused):
+        return Step(
+            Event.REFUSE,
+            step(
+                journey, Event.REFUSE, answer=told.answer, error_source=ErrorSource.SERVER, reason=str(told)
+            ),
+        )
+    if isinstance(told, DeliveryError):
+        return trouble_of(told)
+    if told is None:
+        return _missing(journey)
+    return _untold(journey, told, policy, now)
+
+
+def _missing(journey: Journey) -> Step:
+    asked = journey.asked + 1
+    if asked >= _ENOUGH_ASKING:
+        answer = Answer(
+            409,
+            "CONFLICT",
+            (
+                "The service says that it has an identical document, but cannot find it. Look it up there by name.",
+            ),
+        )
+        refused = step(journey, Event.REFUSE, answer=answer, error_source=ErrorSource.SERVER, asked=asked)
+        return Step(Event.REFUSE, refused)
+    reason = "the service was asked and does not have it; it is sent again"
+    return Step(
+        Event.DEFER, step(journey, Event.DEFER, repeat=True, asked=asked, reason=reason, not_before=0.0)
+    )
+
+
+def _untold(journey: Journey, why: CannotTell, policy: str, now: float) -> Step:
+    if journey.probably_not_taken:
+        reason = "the service was unavailable and cannot tell whether it has it; its 503 counts as a no"
+        return Step(Event.DEFER, step(journey, Event.DEFER, repeat=True, reason=reason, not_before=0.0))
+    if policy == "resend":
+        reason = f"the service cannot tell whether it has it ({why}); sent again by `uncertain: resend`"
+        resent = step(
+            journey, Event.DEFER, repeat=True, possible_duplicate=True, reason=reason, not_before=0.0
+        )
+        return Step(Event.DEFER, resent)
+    reason = (
+        f"it may have arrived, and the service cannot tell ({why}); held until somebody looks it up there"
+    )
+    held = step(
+        journey, Event.DOUBT, reason=reason, asked=journey.asked + 1, not_before=now + _ASK_AGAIN_S, held=True
+    )
+    return Step(Event.DOUBT, held)

@@ -1,0 +1,73 @@
+"""Open the journal's database and bring it to this program's schema, or refuse."""
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+_APPLICATION_ID = 0x686F7466  # "hotf": tells our database from somebody else's file of that name
+
+
+class JournalError(OSError):
+    """The journal cannot be used; `str()` says which file, why, and what to do."""
+
+
+def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    """Open the database in autocommit mode; raises `JournalError`."""
+    mode = "rwc" if writable else "ro"
+    try:
+        connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=10,
+        )
+        connection.execute("PRAGMA busy_timeout = 10000")
+        if writable:
+            _prepare(connection, path)
+        else:
+            _known_version(connection, path)
+    except sqlite3.Error as problem:
+        raise JournalError(
+            f"{path}: the journal cannot be opened: {problem}. Check the permissions and free space of {path.parent}."
+        ) from problem
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 1000")
+    version = _known_version(connection, path)
+    for number, script in _migrations()[version:]:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _known_version(connection: sqlite3.Connection, path: Path) -> int:
+    owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    newest = len(_migrations())
+    if owner not in {0, _APPLICATION_ID}:
+        raise JournalError(
+            f"{path} is the database of another program; set `state_dir` to a folder of its own."
+        )
+    if version > newest:
+        raise JournalError(
+            f"{path} was written by a newer hotfolder (schema {version}, this program knows {newest}). "
+            "Install that version again, or a later one; nothing was changed."
+        )
+    return version
+
+
+def _migrations() -> list[tuple[int, str]]:
+    scripts = sorted(
+        (entry.name, entry.read_text(encoding="utf-8"))
+        for entry in files(__package__).joinpath("migrations").iterdir()
+        if entry.name.endswith(".sql")
+    )
+    return [(int(name.removesuffix(".sql")), text) for name, text in scripts]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,112 @@
+"""`status` and `why`: what the daemon knows, or what journal and folders tell without one."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfolder.main.source import config_option, load
+
+if TYPE_CHECKING:
+    from hotfolder.settings import Settings
+
+
+@click.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Print it again every two seconds.")
+@click.pass_context
+def status(context: click.Context, config: Path | None, as_json: bool, watch: bool) -> None:  # noqa: FBT001
+    """Show every queue: its state, its counts, how it is watched and why, and what waits longest."""
+    settings = load(context, config)
+    while True:
+        report = _status(settings)
+        click.echo(json.dumps(report, indent=2) if as_json else _table(report))
+        if not watch:
+            return
+        time.sleep(2)
+        click.clear()
+
+
+def _status(settings: "Settings") -> dict[str, Any]:
+    from hotfolder.unixsocket import NoDaemonError, ask  # noqa: PLC0415
+
+    try:
+        return ask(settings.state_dir, {"ask": "status"})
+    except NoDaemonError:
+        from hotfolder.status import report_without_daemon  # noqa: PLC0415
+
+        return report_without_daemon(settings, _reader(settings))
+
+
+def _reader(settings: "Settings") -> Any:
+    from hotfolder.journal import JournalError, Reader  # noqa: PLC0415
+
+    try:
+        return Reader(settings.state_dir)
+    except JournalError:
+        return None
+
+
+def _table(report: dict[str, Any]) -> str:
+    rows = [("QUEUE", "STATE", "WAITING", "CLAIMED", "UNCERTAIN", "DONE", "FAILED", "OLDEST", "WATCHED BY")]
+    notes = []
+    for queue in report["queues"]:
+        counts, oldest = queue["counts"], queue["oldest_waiting_s"]
+        rows.append(
+            (
+                queue["name"],
+                queue["state"],
+                *(str(counts[k]) for k in ("waiting", "claimed", "uncertain", "done", "failed")),
+                "-" if oldest is None else f"{oldest:.0f} s",
+                queue["watching"],
+            )
+        )
+        if queue["reason"]:
+            notes.append(f"{queue['name']}: {queue['reason']}")
+        if queue["watching"] == "polling" and queue["watching_reason"] != queue["reason"]:
+            notes.append(f"{queue['name']}: polled, because {queue['watching_reason']}")
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([*lines, *notes])
+
+
+@click.command()
+@config_option
+@click.argument("file", type=click.Path(path_type=str))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def why(context: click.Context, config: Path | None, file: str, as_json: bool) -> None:  # noqa: FBT001
+    """Say what the daemon knows and decides about FILE; works without a running daemon too."""
+    settings = load(context, config)
+    folder, name = os.path.split(os.path.abspath(file))
+    found = _why(settings, os.path.join(os.path.realpath(folder), name))
+    if "error" in found:
+        click.echo(f"{file}: {found['error']}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        since = f", since {found['since']}" if found["since"] else ""
+        click.echo(f"{found['file']}: {found['state']} in queue {found['queue']}{since}: {found['reason']}")
+
+
+def _why(settings: "Settings", path: str) -> dict[str, Any]:
+    from hotfolder.unixsocket import NoDaemonError, ask  # noqa: PLC0415
+
+    try:
+        return ask(settings.state_dir, {"ask": "why", "file": path})
+    except NoDaemonError:
+        from hotfolder.status import explain, place_of  # noqa: PLC0415
+
+        place = place_of(settings, os.fsencode(path))
+        if place is None:
+            return {"error": "it lies in no folder of any queue"}
+        found = explain(place, os.fsencode(path), None, None, _reader(settings))
+        return found.as_json() if found else {"error": "there is no such file, and there never was one"}

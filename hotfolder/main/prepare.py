@@ -1,0 +1,51 @@
+"""`init`, `check` and `schema`: everything before the first document."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from hotfolder.main.source import config_option, load
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=".")
+def init(directory: Path) -> None:
+    """Write a commented configuration into DIRECTORY and make its folders with safe permissions."""
+    from hotfolder.premises import prepare  # noqa: PLC0415
+
+    try:
+        for line in prepare(directory):
+            click.echo(line)
+    except OSError as problem:
+        click.echo(f"{problem.filename or directory}: {problem.strerror}; nothing was overwritten", err=True)
+        sys.exit(1)
+
+
+@click.command()
+@config_option
+@click.option("--online", is_flag=True, help="Log in, and look at the services' queues.")
+@click.pass_context
+def check(context: click.Context, config: Path | None, online: bool) -> None:  # noqa: FBT001
+    """Check configuration, folders, rename and events, limits, clock and free space."""
+    from hotfolder.premises import examine_all  # noqa: PLC0415
+
+    settings = load(context, config)
+    bad = 0
+    for finding in examine_all(settings, dict(os.environ), online=online):
+        bad += not finding.ok
+        click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.text}")
+    sys.exit(1 if bad else 0)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["config", "sidecar"]))
+def schema(what: str) -> None:
+    """Print the JSON Schema of the configuration or of the sidecar."""
+    if what == "config":
+        from hotfolder.settings import config_schema as drawn  # noqa: PLC0415
+    else:
+        from hotfolder.sidecar import sidecar_schema as drawn  # noqa: PLC0415
+    click.echo(json.dumps(drawn(), indent=2))

@@ -1,0 +1,135 @@
+"""`run` and `once`: the daemon, for ever or until the folders are empty."""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from hotfolder.main.source import EX_CONFIG, config_option, load
+
+if TYPE_CHECKING:
+    from hotfolder.service import Service
+    from hotfolder.settings import Settings
+
+EX_TEMPFAIL = 75
+"""sysexits.h: somebody else holds what we need; trying later may help."""
+_BAR_EVERY_S = 0.2
+
+
+@click.command()
+@config_option
+@click.pass_context
+def run(context: click.Context, config: Path | None) -> None:
+    """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
+    settings = load(context, config)
+    in_time = asyncio.run(_run(settings))
+    sys.stdout.flush()
+    if not in_time:
+        os._exit(0)  # a request outlived the grace period; its document is journalled as uncertain
+
+
+@click.command()
+@config_option
+@click.option("--timeout", metavar="T", help="Give up after this long, such as 10m; exit status 4.")
+@click.pass_context
+def once(context: click.Context, config: Path | None, timeout: str | None) -> None:
+    """Take what is in the folders, wait until it is filed, and exit.
+
+    \b
+    0 all done, 1 some failed, 3 a queue is paused or stopped, 4 timeout, 78 configuration
+    """
+    from hotfolder.settings.quantities import parse_duration_s  # noqa: PLC0415
+
+    settings = load(context, config)
+    try:
+        timeout_s = None if timeout is None else parse_duration_s(timeout)
+    except ValueError as mistake:
+        raise click.BadParameter(str(mistake), param_hint="--timeout") from None
+    outcome = asyncio.run(_once(settings, timeout_s))
+    click.echo(outcome.text)
+    sys.stdout.flush()
+    os._exit(outcome.code)
+
+
+async def _run(settings: "Settings") -> bool:
+    service = _service(settings)
+    try:
+        return await service.run()
+    except Exception as problem:  # noqa: BLE001 — the last place that can say what ended the program
+        _give_up(problem)
+
+
+async def _once(settings: "Settings", timeout_s: float | None) -> Any:
+    service = _service(settings)
+    with _Bar() as bar:
+        try:
+            return await service.once(timeout_s, bar.show)
+        except Exception as problem:  # noqa: BLE001 — the last place that can say what ended the program
+            _give_up(problem)
+
+
+def _service(settings: "Settings") -> "Service":
+    from hotfolder.journal import JournalError  # noqa: PLC0415
+    from hotfolder.logs import set_up  # noqa: PLC0415
+    from hotfolder.service import AlreadyRunningError, Service  # noqa: PLC0415
+
+    set_up(settings.log.level, settings.log.format)
+    faulthandler.enable()
+    # Taking a lease raises SIGIO when it is broken in that instant; its default action ends the process.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        service = Service(settings, dict(os.environ))
+    except (AlreadyRunningError, JournalError, OSError) as problem:
+        _give_up(problem)
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, service.ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, service.ask_to_reload)
+    return service
+
+
+def _give_up(problem: BaseException) -> NoReturn:
+    from loguru import logger  # noqa: PLC0415
+
+    from hotfolder.journal import JournalError  # noqa: PLC0415
+    from hotfolder.service import AlreadyRunningError  # noqa: PLC0415
+
+    known = isinstance(problem, AlreadyRunningError | JournalError | OSError)
+    logger.opt(exception=None if known else problem).error("{}", problem)
+    sys.stderr.flush()
+    os._exit(EX_TEMPFAIL if isinstance(problem, AlreadyRunningError) else EX_CONFIG if known else 1)
+
+
+class _Bar:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "_Bar":
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
+
+            self._progress = Progress("filed", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._task = self._progress.add_task("filed", total=None)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, works: Any) -> None:
+        """Draw how many documents of how many are at rest."""
+        if self._progress is None:
+            return
+        lines = [line for _, line in works.lines()]
+        filed = sum(sum(line.filed.values()) for line in lines)
+        waiting = sum(line.drop.inbox.counts()["waiting"] + len(line.carried) for line in lines)
+        self._progress.update(self._task, completed=filed, total=filed + waiting)

@@ -1,0 +1,34 @@
+"""Find and load the configuration for a command, and end with status 78 where it is wrong."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hotfolder.settings import Settings
+
+CONFIG_KEY = "config"
+EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take `-c FILE` after its name too."""
+    return click.option(
+        "-c", "--config", type=click.Path(path_type=Path), help="The configuration file.", expose_value=True
+    )(command)
+
+
+def load(context: click.Context, config: Path | None) -> "Settings":
+    """Return the settings; prints every mistake and exits with 78 where there are any."""
+    from hotfolder.settings import SettingsError, find_settings_file, load_settings  # noqa: PLC0415
+
+    path = find_settings_file(config or context.ensure_object(dict).get(CONFIG_KEY), os.environ)
+    try:
+        return load_settings(path, os.environ)
+    except SettingsError as mistakes:
+        click.echo(str(mistakes), err=True)
+        sys.exit(EX_CONFIG)

@@ -1,0 +1,11 @@
+"""arrivals | claims | delivery | followup | filing: carry every document along its journey.
+
+A `Line` is one queue: its drop folder and its archives. A `Lane` is one connection with the lines that
+share it: it decides what goes next, within rate and concurrency, and records every arrow.
+"""
+
+from hotfolder.pipeline.lane import Lane
+from hotfolder.pipeline.line import Line
+from hotfolder.pipeline.recorder import Recorder
+
+__all__ = ["Lane", "Line", "Recorder"]

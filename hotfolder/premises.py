@@ -1,0 +1,227 @@
+"""Make and check what the program stands on: configuration, folders, rights, events, limits, services."""
+
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Event as Flag
+
+from hotfolder import spool
+from hotfolder.arrivals import Watch, WatchError
+from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends.base import DeliveryError, Finding
+from hotfolder.settings import Queue, Settings
+
+_ROOMY_BYTES = 1 << 30
+_SANE_YEAR_S = 1_767_225_600
+"""2026-01-01: a clock before the program was written is wrong."""
+_EVENT_WITHIN_S = 2.0
+
+STARTER = """\
+# yaml-language-server: $schema=config.schema.json
+# Configuration of hotfolder. Change what is marked with <-, then run: hotfolder check -c {path}
+# Every key and its default: config.example.yaml of the project, or `hotfolder schema config`.
+
+state_dir: {state}
+root: {root}
+
+connections:
+  sandbox:                                    # <- your account at the service
+    backend: digitoo                          # <- rossum, digitoo or docdigitizer
+    base_url: http://127.0.0.1:8650/digitoo   # <- https://api.digitoo.ai; this one is `hotfolder sandbox`
+    email: scanner@sandbox.example            # <-
+    password: {{file: {password}}}
+
+queues:
+  invoices:                                   # its drop folder: {root}/invoices
+    connection: sandbox
+    queue_id: q7                              # <- the service's id of the queue
+"""
+
+
+# Making ------------------------------------------------------------------------------------------
+
+
+def prepare(directory: Path) -> Iterator[str]:
+    """Write a configuration and the folders it names; yields what was made. Raises OSError, overwrites nothing."""
+    top = directory.absolute()
+    top.mkdir(parents=True, exist_ok=True)
+    config, password, drop, state = (top / n for n in ("config.yaml", "password", "drop", "state"))
+    if config.exists():
+        raise FileExistsError(17, "exists already", str(config))
+    if not password.exists():
+        _write_private(password, "sandbox-password\n")
+        yield f"{password}: the password, readable by its owner only; write yours into it"
+    state.mkdir(mode=0o700, exist_ok=True)
+    yield f"{state}: the journal will lie here"
+    for folder in (drop, drop / "invoices"):
+        folder.mkdir(mode=0o750, exist_ok=True)
+    spool.Folders(str(drop / "invoices")).close()
+    yield f"{drop / 'invoices'}: the drop folder of the queue `invoices`"
+    config.write_text(
+        STARTER.format(path=config, state=state, root=drop, password=password), encoding="utf-8"
+    )
+    yield f"{config}: the configuration"
+    yield f"next: hotfolder check -c {config}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+# Checking ----------------------------------------------------------------------------------------
+
+
+def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool) -> Iterator[Finding]:
+    """Check everything that can be checked before the first document; yields good and bad findings."""
+    yield Finding(
+        True,
+        f"configuration {settings.source}: {len(settings.queues)} queues, {len(settings.connections)} connections",
+    )
+    yield _clock(time.time())
+    yield from _state(settings.state_dir)
+    for queue in settings.queues.values():
+        yield from _queue(queue)
+    proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
+    if proxies:
+        yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
+    if online:
+        for name in settings.connections:
+            yield from _service(settings, name)
+
+
+def _clock(now: float) -> Finding:
+    sane = now > _SANE_YEAR_S
+    return Finding(
+        sane,
+        "the clock is plausible" if sane else "the clock is years behind; set it, or start a time service",
+    )
+
+
+def _state(state_dir: Path) -> Iterator[Finding]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        probe = state_dir / f".check-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        yield Finding(
+            False,
+            f"state_dir {state_dir}: {problem.strerror}; the service's user must be able to write there",
+        )
+        return
+    yield _space("state_dir", str(state_dir))
+
+
+def _space(what: str, path: str) -> Finding:
+    free = os.statvfs(path)
+    left = free.f_bavail * free.f_frsize
+    return Finding(left >= _ROOMY_BYTES, f"{what} {path}: {left / 1e9:.1f} GB free")
+
+
+def _queue(queue: Queue) -> Iterator[Finding]:
+    where = f"queue {queue.name}: {queue.folder}"
+    try:
+        folders = spool.Folders(str(queue.folder))
+    except OSError as problem:
+        yield Finding(
+            False,
+            f"{where}: {problem.strerror}; make it (hotfolder init, install -d) and let the service's user write there",
+        )
+        return
+    try:
+        yield _space(f"queue {queue.name}", str(queue.folder))
+        yield _private(queue, folders)
+        yield _rename(where, folders)
+        yield _events(where, folders, queue.poll)
+        for archive in (queue.done, queue.failed):
+            yield _archive(where, folders, str(archive))
+    finally:
+        folders.close()
+
+
+def _private(queue: Queue, folders: spool.Folders) -> Finding:
+    status = os.fstat(folders.work)
+    fine = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    advice = (
+        "is ours alone"
+        if fine
+        else f"must belong to the service's user: chown it and chmod 700 {queue.folder}/.hotfolder"
+    )
+    return Finding(fine, f"queue {queue.name}: the work folder {advice}")
+
+
+def _rename(where: str, folders: spool.Folders) -> Finding:
+    name = f".hotfolder-check-{secrets.token_hex(4)}".encode()
+    try:
+        spool.write_new(name, b"", folders.drop, name + b".tmp")
+        spool.move(name, folders.drop, name, folders.work)
+        spool.remove(name, folders.work)
+    except OSError as problem:
+        spool.remove(name, folders.drop)
+        return Finding(False, f"{where}: a file cannot be moved into .hotfolder/: {problem.strerror}")
+    return Finding(
+        True, f"{where}: files can be claimed by renaming ({folders.fs_type or 'unknown file system'})"
+    )
+
+
+def _events(where: str, folders: spool.Folders, poll: str) -> Finding:
+    if poll == "always":
+        return Finding(True, f"{where}: polled, as `poll: always` says")
+    arrived = Flag()
+    name = f".hotfolder-check-{secrets.token_hex(4)}".encode()
+    try:
+        watch = Watch()
+    except WatchError as problem:
+        return Finding(poll == "auto", f"{where}: {problem}; the folder will be polled")
+    try:
+        watch.add(os.fsencode(folders.path), b"", lambda hint: arrived.set() if hint.name == name else None)
+        spool.touch(name, folders.drop)
+        heard = arrived.wait(_EVENT_WITHIN_S)
+    except (WatchError, OSError) as problem:
+        return Finding(poll == "auto", f"{where}: {problem}; the folder will be polled")
+    finally:
+        watch.close()
+    if heard:
+        return Finding(True, f"{where}: the kernel reports what lands there")
+    return Finding(poll == "auto", f"{where}: no events arrive; the folder will be polled")
+
+
+def _archive(where: str, folders: spool.Folders, path: str) -> Finding:
+    name = f".hotfolder-check-{secrets.token_hex(4)}".encode()
+    try:
+        with folders.archive(path, b"") as target:
+            spool.write_new(name, b"", target, name + b".tmp")
+            spool.remove(name, target)
+            apart = os.fstat(target).st_dev != folders.identity[0]
+    except OSError as problem:
+        return Finding(False, f"{where}: {path} cannot be written: {problem.strerror}")
+    return Finding(
+        True,
+        f"{where}: {path} can be written" + (" (another file system: documents are copied)" if apart else ""),
+    )
+
+
+def _service(settings: Settings, name: str) -> Iterator[Finding]:
+    connection = settings.connections[name]
+    queues = [q for q in settings.queues.values() if q.connection == name]
+    ids = tuple(dict.fromkeys(i for i, _ in map(settings.service_queue, queues) if i))
+    backend = open_backend(connection)
+    try:
+        yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")
+        for finding in backend.check(ids):
+            yield Finding(finding.ok, f"connection {name}: {finding.text}")
+    except DeliveryError as problem:
+        yield Finding(False, f"connection {name}: {problem}")
+    finally:
+        backend.close()
+    largest = BACKENDS[connection.backend].traits.max_bytes
+    for queue in queues:
+        limit = queue.max_size.in_bytes(largest)
+        if limit is not None and largest is not None and limit > largest:
+            yield Finding(
+                False, f"queue {queue.name}: `max_size` is above the service's limit of {largest} bytes"
+            )

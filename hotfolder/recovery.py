@@ -1,0 +1,179 @@
+"""Make journal and folders agree again before anything else happens: decide on repairs, then do them."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from loguru import logger
+
+from hotfolder import spool
+from hotfolder.checks.names import printable
+from hotfolder.claims import give_back, original_name, work_name
+from hotfolder.delivery import step
+from hotfolder.journal import Entry, Journal
+from hotfolder.model import Journey, Stamp, State
+from hotfolder.states import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies on the disk for one document: is it in the work folder, and what is at its old place?"""
+
+    in_work: bool
+    at_origin: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """It was claimed and not sent: back into the drop folder, and the row says so."""
+
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """It was claimed and not sent, and is in the drop folder (or nowhere, removed by its owner)."""
+
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class TakeAgain:
+    """The power failed after its claim and the move was undone: move it again, then go on."""
+
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The program ended while it was on the wire."""
+
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Journal and disk agree."""
+
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Its row is open and the document is nowhere: somebody took it out of the work folder."""
+
+    journey: Journey
+
+
+Repair = GiveBack | Forget | TakeAgain | Doubt | GoOn | Missing
+
+
+def repair_for(journey: Journey, found: Found) -> Repair:
+    """Decide how one open row and what lies on the disk are made to agree (pure)."""
+    if journey.state is State.CLAIMED:
+        return GiveBack(journey) if found.in_work else Forget(journey)
+    if journey.state in {State.DELIVERED, State.REFUSED}:
+        return GoOn(journey)  # filing finds out by itself how far it got
+    if not found.in_work:
+        undone = found.at_origin is not None and found.at_origin.same_content(journey.stamp)
+        return TakeAgain(journey) if undone else Missing(journey)
+    return Doubt(journey) if journey.state is State.SENDING else GoOn(journey)
+
+
+def orphans(names: list[bytes], known: frozenset[str]) -> list[tuple[bytes, bytes]]:
+    """Return the documents of a work folder that no row knows, as (name there, original name) (pure)."""
+    found = [(name, original_name(name)) for name in sorted(names)]
+    return [(name, parts[1]) for name, parts in found if parts is not None and parts[0] not in known]
+
+
+def recover(
+    journal: Journal, queues: Mapping[str, spool.Folders], now: float, ask_after_s: float
+) -> list[Journey]:
+    """Repair every queue and return the documents to go on with; blocks.
+
+    Nothing is sent and nothing is overwritten. Documents of queues that are offline are left for later.
+    """
+    going_on: list[Journey] = []
+    unfinished = journal.reader.unfinished()
+    for journey in unfinished:
+        folders = queues.get(journey.queue)
+        if folders is None:
+            logger.warning(
+                "{}: a document of a queue that is not there is left as it is: {}",
+                journey.queue,
+                printable(journey.name),
+            )
+            continue
+        repaired = _repair(journal, folders, repair_for(journey, _look(folders, journey)), now, ask_after_s)
+        if repaired is not None:
+            going_on.append(repaired)
+    known = frozenset(j.upload_id for j in unfinished)
+    for name, folders in queues.items():
+        _return_orphans(name, folders, known, now)
+    return going_on
+
+
+def _look(folders: spool.Folders, journey: Journey) -> Found:
+    in_work = _stamp(work_name(journey), folders.work) is not None
+    at_origin = None
+    if not in_work:
+        with suppress(OSError), spool.below(folders.drop, journey.folder) as origin:
+            at_origin = _stamp(journey.name, origin)
+    return Found(in_work, at_origin)
+
+
+def _stamp(name: bytes, at: int) -> Stamp | None:
+    try:
+        return spool.look(name, at)[1]
+    except FileNotFoundError:
+        return None
+
+
+def _repair(
+    journal: Journal, folders: spool.Folders, repair: Repair, now: float, ask_after_s: float
+) -> Journey | None:
+    journey = repair.journey
+    if isinstance(repair, GiveBack):
+        name = give_back(folders, journey, now)
+        logger.info("{}: put back, it had not been sent: {}", journey.queue, printable(name))
+        return _record(journal, Event.RETURN, journey, now, reason="the program ended before it was sent")
+    if isinstance(repair, Forget):
+        return _record(journal, Event.RETURN, journey, now, reason="the program ended before it was moved")
+    if isinstance(repair, TakeAgain):
+        with spool.below(folders.drop, journey.folder) as origin:
+            spool.move(journey.name, origin, work_name(journey), folders.work)
+        return _repair(
+            journal, folders, repair_for(journey, Found(in_work=True, at_origin=None)), now, ask_after_s
+        )
+    if isinstance(repair, Doubt):
+        reason = "the program ended while it was being sent"
+        moment = now + ask_after_s
+        return _record(journal, Event.DOUBT, journey, now, reason=reason, asked=0, not_before=moment)
+    if isinstance(repair, Missing):
+        logger.error(
+            "{}: {} ({}) is in the journal but no longer in the work folder; look for it, put it back as {}",
+            journey.queue,
+            printable(journey.name),
+            journey.state.value,
+            os.fsdecode(work_name(journey)),
+        )
+        return None
+    return journey
+
+
+def _record(
+    journal: Journal, event: Event, journey: Journey, now: float, **changes: object
+) -> Journey | None:
+    after = step(journey, event, **changes)
+    journal.record(Entry(after, event, now), journey.state).result()
+    return None if event is Event.RETURN else after
+
+
+def _return_orphans(queue: str, folders: spool.Folders, known: frozenset[str], now: float) -> None:
+    names = [os.fsencode(n) for n in os.listdir(folders.work)]
+    for in_work, original in orphans(names, known):
+        upload_id = original_name(in_work)
+        assert upload_id is not None  # noqa: S101 — `orphans` has taken it apart already
+        name = spool.move_to_free(in_work, folders.work, original, folders.drop, now, upload_id[0])
+        logger.warning("{}: put back a document that the journal does not know: {}", queue, printable(name))

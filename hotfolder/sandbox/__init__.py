@@ -1,0 +1,1 @@
+"""The three services on loopback, true to their specifications, with faults on request."""

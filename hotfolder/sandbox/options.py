@@ -1,0 +1,93 @@
+"""What can be chosen about a sandbox, and the invented credentials that it accepts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MIB = 1024 * 1024
+
+
+class DigitooAnswer(StrEnum):
+    """Where Digitoo's answer to an upload holds the document's id; the vendor does not publish it."""
+
+    DATA_ID = "data.id"
+    DATA_LIST = "data[].id"
+    DATA_DOCUMENTS = "data.documents[].id"
+    DATA_DOCUMENT_IDS = "data.document_ids[]"
+    DOCUMENT_ID = "document_id"
+    ID = "id"
+    DOCUMENT_IDS = "DocumentIDs[].DocumentID"
+    NONE = "none"
+
+
+class KeyHeader(StrEnum):
+    """Which header must carry DocDigitizer's API key: the specification and the guides disagree."""
+
+    EITHER = "either"
+    AUTHORIZATION = "authorization"
+    AUTHENTICATION = "authentication"
+
+
+class IdPlace(StrEnum):
+    """Where DocDigitizer tells the document's id after an upload."""
+
+    BODY = "body"
+    HEADER = "header"
+    LATER = "later"
+
+
+class SandboxOptions(BaseModel):
+    """The choices, with defaults that behave like the services; sizes in bytes, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rossum_max_bytes: int | None = 40 * MIB
+    """Files of one request together: 40 MB (Upload API); whether MB means MiB is not stated."""
+    rossum_queues: tuple[int, ...] = (8236,)
+    rossum_queue_status: str = "active"
+    rossum_accepted_mime_types: tuple[str, ...] = ()
+    """The queue's `settings.accepted_mime_types`; empty accepts all."""
+    rossum_task_polls: int = Field(1, ge=0)
+    """How many times a task answers `running`."""
+    rossum_annotation_polls: int = Field(1, ge=0)
+    """How many times an annotation answers `importing`."""
+    rossum_lag_s: float = Field(0.0, ge=0.0)
+    """Age at which an upload's documents and annotations appear in the lists."""
+    rossum_origin: str | None = None
+    """Scheme and host of the object URLs, where they shall differ from the address called."""
+    rossum_token_lifetime_s: float = 162 * 3600.0
+    """Default and maximum of the service (API docs, authentication)."""
+    rossum_relations: bool = True
+    """Whether duplicates get a relation, whose key is an MD5; False saves hashing twice."""
+
+    digitoo_max_bytes: int | None = None
+    digitoo_queues: tuple[str, ...] = ("q7",)
+    digitoo_file_field: str = "file"
+    """`file` in the vendor's documentation, `files` in a public client."""
+    digitoo_answer: DigitooAnswer = DigitooAnswer.DATA_ID
+    digitoo_lists_documents: bool = True
+    """False: the list of a queue's documents is 404, as with a role that may only upload."""
+    digitoo_token_lifetime_s: float = 3600.0
+    """Invented: the service tells its own in `expires_at`."""
+
+    docdigitizer_max_bytes: int | None = 25 * MIB
+    docdigitizer_key_header: KeyHeader = KeyHeader.EITHER
+    docdigitizer_id: IdPlace = IdPlace.BODY
+    docdigitizer_task_polls: int = Field(1, ge=0)
+    """How many times a task answers `PENDING` (and, with `later`, hides the document's id)."""
+    docdigitizer_lists_tags: bool = True
+    """Whether the list of documents shows the tags that they came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the sandbox accepts; invented, printed at the start, of no use anywhere else."""
+
+    rossum_username: str = "scanner@sandbox.example"
+    rossum_password: str = "sandbox-password"  # noqa: S105 — invented, see above
+    rossum_token: str = "sandbox-rossum-token"  # noqa: S105 — invented
+    digitoo_email: str = "scanner@sandbox.example"
+    digitoo_password: str = "sandbox-password"  # noqa: S105 — invented
+    digitoo_token: str = "sandbox-service-token"  # noqa: S105 — invented
+    docdigitizer_api_key: str = "sandbox-api-key"

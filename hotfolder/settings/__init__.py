@@ -1,0 +1,50 @@
+"""The configuration: one YAML file in, checked objects or all its mistakes out."""
+
+from hotfolder.settings.connections import (
+    Connection,
+    ConnectionSection,
+    DigitooConnection,
+    DocDigitizerConnection,
+    Errors,
+    Limits,
+    Login,
+    Retry,
+    RossumConnection,
+    Timeouts,
+    Upload,
+)
+from hotfolder.settings.loading import load_settings
+from hotfolder.settings.problems import Place, Problem, SettingsError
+from hotfolder.settings.program import Http, Log, Settings, default_state_dir, find_settings_file
+from hotfolder.settings.queues import Queue, Retain, SizeLimit
+from hotfolder.settings.schema import config_schema
+from hotfolder.settings.secrets import Secret, SecretUnavailable
+
+__all__ = [
+    "Connection",
+    "ConnectionSection",
+    "DigitooConnection",
+    "DocDigitizerConnection",
+    "Errors",
+    "Http",
+    "Limits",
+    "Log",
+    "Login",
+    "Place",
+    "Problem",
+    "Queue",
+    "Retain",
+    "Retry",
+    "RossumConnection",
+    "Secret",
+    "SecretUnavailable",
+    "Settings",
+    "SettingsError",
+    "SizeLimit",
+    "Timeouts",
+    "Upload",
+    "config_schema",
+    "default_state_dir",
+    "find_settings_file",
+    "load_settings",
+]

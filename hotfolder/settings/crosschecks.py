@@ -1,0 +1,95 @@
+"""What only shows when the parts of a configuration are held against each other."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hotfolder.settings.connections import CONNECTIONS
+from hotfolder.settings.problems import KeyPath, Problem
+from hotfolder.settings.program import Settings
+from hotfolder.settings.yaml_source import Document
+
+WORK_FOLDER = ".hotfolder"
+"""Where claimed documents are, inside every drop folder."""
+
+
+def cross_checks(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Yield the problems between queues, connections and folders."""
+    yield from _connections(settings, document)
+    yield from _folders(settings, document)
+
+
+def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
+    # From the document: a connection with mistakes of its own is still the one that was meant.
+    written = document.value["connections"]
+    for name, queue in settings.queues.items():
+        if queue.connection not in written:
+            close = difflib.get_close_matches(queue.connection, written, 1)
+            yield document.problem(
+                ("queues", name, "connection"),
+                "there is no such key under `connections`",
+                nearest=close[0] if close else None,
+            )
+        elif queue.queue_id is None and _needs_queue_id(written[queue.connection]):
+            yield document.problem(
+                ("queues", name, "queue_id"),
+                f"is missing: connection `{queue.connection}` needs the id of the service's own queue",
+            )
+
+
+def _needs_queue_id(connection: Any) -> bool:
+    if not isinstance(connection, dict) or connection.get("queue_id_override") is not None:
+        return False
+    kind = CONNECTIONS.get(str(connection.get("backend")))
+    return kind is not None and kind.needs_queue_id
+
+
+class _DropFolders:
+    """The drop folders by their real paths, so that two names of one folder are seen as one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._owners: dict[Path, str] = {}
+        for name, queue in settings.queues.items():
+            self._owners.setdefault(_real(queue.folder), name)
+
+    def owner(self, folder: Path, *, but: str = "") -> str | None:
+        """Return the queue (another one than `but`) whose drop folder is this folder or holds it."""
+        real = _real(folder)
+        owners = (self._owners.get(step) for step in (real, *real.parents))
+        return next((name for name in owners if name is not None and name != but), None)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _folders(settings: Settings, document: Document) -> Iterator[Problem]:
+    drops = _DropFolders(settings)
+    if (owner := drops.owner(settings.state_dir)) is not None:
+        yield document.problem(
+            ("state_dir",), f"lies in the drop folder of queue `{owner}`; choose another folder"
+        )
+    for name, queue in settings.queues.items():
+        path: KeyPath = ("queues", name)
+        if (owner := drops.owner(queue.folder, but=name)) is not None:
+            text = f"is or lies in the drop folder of queue `{owner}`; each queue needs a folder of its own"
+            yield document.problem((*path, "folder"), text)
+        for key, archive in (("done", queue.done), ("failed", queue.failed)):
+            # An archive inside a misplaced drop folder is misplaced with it: said once.
+            other = None if owner and archive.is_relative_to(queue.folder) else drops.owner(archive, but=name)
+            if text := _archive_fault(archive, queue.folder, other):
+                yield document.problem((*path, key), text)
+        if _real(queue.done) == _real(queue.failed):
+            yield document.problem((*path, "failed"), "is the same folder as `done`; choose another one")
+
+
+def _archive_fault(archive: Path, drop: Path, owner: str | None) -> str:
+    if owner is not None:
+        return f"lies in the drop folder of queue `{owner}`, which would send the files again"
+    if _real(archive) == _real(drop):
+        return "is the drop folder itself, which would send the files again"
+    if _real(archive).is_relative_to(_real(drop / WORK_FOLDER)):
+        return f"lies in {WORK_FOLDER}, which holds the documents under way; choose another folder"
+    return ""

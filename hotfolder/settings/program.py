@@ -1,0 +1,130 @@
+"""The whole configuration of the program."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic.json_schema import SkipJsonSchema
+
+from hotfolder.settings.addresses import FolderPath, Listen
+from hotfolder.settings.connections import Connection, ConnectionSection, DigitooConnection, Limits
+from hotfolder.settings.quantities import Seconds
+from hotfolder.settings.queues import Queue
+from hotfolder.settings.section import NAME_KEY, Section
+
+SOURCE_KEY = "<source>"
+"""The key under which the configuration is told its own file; never written by people."""
+DEFAULT_FILE = Path("/etc/hotfolder/config.yaml")
+
+
+def _entry_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            "expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
+        )
+    return name
+
+
+def _named(entries: Any) -> Any:
+    """Tell each entry its own key."""
+    if not isinstance(entries, dict):
+        return entries
+    return {
+        name: {**entry, NAME_KEY: name} if isinstance(entry, dict) else entry
+        for name, entry in entries.items()
+    }
+
+
+def _housed(queues: Any, info: ValidationInfo) -> Any:
+    """Give each queue its name, and a folder below `root` if it names none."""
+    # A bad root is reported once, at `root`; the stand-in is never used.
+    root = info.data.get("root", Path("/"))
+    if not isinstance(queues, dict) or root is None:
+        return _named(queues)
+    homes = {
+        name: {"folder": root / name, **queue} if isinstance(queue, dict) else queue
+        for name, queue in queues.items()
+    }
+    return _named(homes)
+
+
+def _level(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+EntryName = Annotated[str, AfterValidator(_entry_name)]
+
+
+class Http(Section):
+    """The program's own web server."""
+
+    listen: Listen
+    """HOST:PORT to listen on."""
+
+
+class Log(Section):
+    """What the program writes to standard error."""
+
+    level: Annotated[
+        Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)
+    ] = "INFO"
+    """The least important level that is written."""
+    format: Literal["text", "json", "journal"] = "text"
+    """Lines for people, JSON objects, or lines with journald's priorities."""
+
+
+class Settings(Section):
+    """The configuration of hotfolder."""
+
+    source: SkipJsonSchema[Path] = Field(alias=SOURCE_KEY)
+    """The file that it was read from, absolute."""
+    state_dir: FolderPath
+    """Folder of the journal; left out: $STATE_DIRECTORY, else the user's state directory."""
+    root: FolderPath | None = None
+    """A queue without `folder` lives in root/<queue name>."""
+    connections: Annotated[dict[EntryName, Connection], BeforeValidator(_named)]
+    """Accounts at the services, by a name of your choice."""
+    queues: Annotated[dict[EntryName, Queue], BeforeValidator(_housed)] = Field(min_length=1)
+    """Drop folders, by a name of your choice."""
+    limits: Limits = Limits()
+    """What each connection is asked to do at once, unless it says otherwise."""
+    grace_s: Seconds = 30.0
+    """How long running requests may take to finish after SIGTERM."""
+    http: Http | None = None
+    """The program's own web server; off unless given."""
+    log: Log = Log()
+    """What the program writes to standard error."""
+
+    def connection_of(self, queue: Queue) -> ConnectionSection:
+        """Return the connection that a queue names."""
+        return self.connections[queue.connection]
+
+    def limits_of(self, connection: ConnectionSection) -> Limits:
+        """Return a connection's own limits, else the common ones."""
+        return connection.limits or self.limits
+
+    def service_queue(self, queue: Queue) -> tuple[str | None, str]:
+        """Return the service's id of a queue, and which setting named it: `override` or `queue`."""
+        connection = self.connection_of(queue)
+        if isinstance(connection, DigitooConnection) and connection.queue_id_override is not None:
+            return connection.queue_id_override, "override"
+        return queue.queue_id, "queue"
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Return systemd's state directory, else the user's (XDG base directories), else /var/lib/hotfolder."""
+    if first := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(first)
+    # The specification: a relative XDG path is invalid and to be ignored.
+    if (home := environ.get("XDG_STATE_HOME", "")).startswith("/"):
+        return Path(home, "hotfolder")
+    if home := environ.get("HOME", ""):
+        return Path(home, ".local/state/hotfolder")
+    return Path("/var/lib/hotfolder")
+
+
+def find_settings_file(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the given file, else $HOTFOLDER_CONFIG, else /etc/hotfolder/config.yaml; it may not exist."""
+    return given or Path(environ.get("HOTFOLDER_CONFIG") or DEFAULT_FILE)

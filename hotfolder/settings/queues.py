@@ -1,0 +1,193 @@
+"""The queues: one drop folder each, and what becomes of its documents."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from hotfolder.settings.addresses import FolderPath, WebAddress
+from hotfolder.settings.connections import QueueId
+from hotfolder.settings.quantities import SIZE_SCHEMA, Bytes, Seconds, Wait, duration_text, size_of
+from hotfolder.settings.section import NAME_KEY, Flag, Section, Text
+
+MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "tiff": "image/tiff",
+}
+"""The types that every service takes, by the word that people write (IANA media types registry)."""
+SYNONYMS = {"jpg": "jpeg", "tif": "tiff"}
+DAY_S = 86_400.0
+SETTLE_MAX_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """The largest document of a queue; as made by `SizeLimit()`: whatever the service takes."""
+
+    given: bool = False
+    """False: the configuration leaves it to the service."""
+    size_bytes: int | None = None
+    """Where given: the limit, None for no limit."""
+
+    def in_bytes(self, service_bytes: int | None) -> int | None:
+        """Return the limit that counts, None for no limit; `service_bytes` is the service's own one."""
+        return self.size_bytes if self.given else service_bytes
+
+
+def _size_limit(value: Any) -> SizeLimit:
+    if isinstance(value, SizeLimit):
+        return value
+    if value is None:
+        return SizeLimit()
+    if value == "none":
+        return SizeLimit(given=True)
+    size_bytes = size_of(value)
+    if not size_bytes:
+        raise ValueError("expected a size above 0, or `none` for no limit")
+    return SizeLimit(given=True, size_bytes=size_bytes)
+
+
+def _media_type(value: Any) -> str:
+    word = SYNONYMS.get(value, value) if isinstance(value, str) else None
+    if word in MEDIA_TYPES:
+        return MEDIA_TYPES[word]
+    if word in MEDIA_TYPES.values():
+        return str(word)
+    raise ValueError(f"expected one of {', '.join(MEDIA_TYPES)}")
+
+
+def _with_name(template: str) -> str:
+    if "{name}" not in template and "{stem}" not in template:
+        raise ValueError("expected a name with {name} or {stem} in it")
+    if "/" in template:
+        raise ValueError("expected a name without /: the file lies beside its document")
+    return template
+
+
+def _companion(template: str) -> str:
+    if template == "{name}.json":
+        raise ValueError("`{name}.json` is the sidecar's name; write for example `{stem}.json`")
+    return _with_name(template)
+
+
+def _waiting_time(value: Any) -> Any:
+    return None if value == "never" else value
+
+
+MediaType = Annotated[str, BeforeValidator(_media_type), WithJsonSchema({"enum": [*MEDIA_TYPES, *SYNONYMS]})]
+Largest = Annotated[
+    SizeLimit,
+    BeforeValidator(_size_limit),
+    WithJsonSchema({"anyOf": [SIZE_SCHEMA, {"enum": ["none", None]}]}),
+]
+
+
+class Retain(Section):
+    """How long archived documents are kept, counted from filing; null: for ever."""
+
+    done_s: Wait | None = None
+    """For done/."""
+    failed_s: Wait | None = None
+    """For failed/."""
+
+
+class Queue(Section):
+    """A drop folder and the queue of a service that it feeds."""
+
+    name: SkipJsonSchema[str] = Field(alias=NAME_KEY)
+    """The queue's key under `queues`."""
+    connection: Text
+    """Key of the connection that takes the documents."""
+    queue_id: QueueId | None = None
+    """The service's own id of its queue: number or text; DocDigitizer has none."""
+    folder: FolderPath
+    """The drop folder; left out: `root`/<queue name>."""
+    done: FolderPath = Field(default_factory=lambda fields: fields["folder"] / "done")
+    """Where delivered documents go; left out: done/ in the drop folder."""
+    failed: FolderPath = Field(default_factory=lambda fields: fields["folder"] / "failed")
+    """Where refused documents go; left out: failed/ in the drop folder."""
+    types: frozenset[MediaType] = Field(
+        default=frozenset(MEDIA_TYPES.values()),
+        min_length=1,
+        json_schema_extra={"default": list(MEDIA_TYPES)},
+    )
+    """What is sent, by content: media types, written pdf, jpeg, png, tiff."""
+    max_size: Largest = Field(default=SizeLimit(), json_schema_extra={"default": None})
+    """Largest document; null: the service's own limit, `none`: no limit."""
+    min_size_bytes: Bytes = 1
+    """Smallest document."""
+    settle_s: Seconds = 1.0
+    """How long a whole, closed file must be quiet; 0s: at once."""
+    settle_max_s: Seconds = Field(
+        default_factory=lambda fields: max(SETTLE_MAX_S, fields["settle_s"]),
+        json_schema_extra={"default": duration_text(SETTLE_MAX_S)},
+    )
+    """How far `settle` may grow by learning; left out: 2m, or `settle` where that is longer."""
+    patience_s: Wait = 900.0
+    """How long a file that never becomes whole may be quiet before it goes to failed/."""
+    poll: Literal["auto", "never", "always"] = "auto"
+    """Whether to look for files by polling; auto: where events do not arrive."""
+    poll_interval_s: Wait | None = None
+    """Time between two looks where the folder is polled; null: chosen by the kind of file system."""
+    rescan_s: Wait = 60.0
+    """Time between two scans of the whole folder, whatever the events say."""
+    recursive: Flag = False
+    """Take subfolders too, mirrored under done/ and failed/."""
+    ignore: tuple[Text, ...] = ()
+    """Globs of names to leave alone, on top of the built-in list."""
+    ready_marker: Annotated[Text, AfterValidator(_with_name)] | None = None
+    """Name of the file that says that a document is complete, such as {name}.ready."""
+    companion: Annotated[Text, AfterValidator(_companion)] | None = None
+    """Name of the file with metadata of one document, such as {stem}.json."""
+    companion_timeout_s: Annotated[Wait | None, BeforeValidator(_waiting_time)] = 600.0
+    """How long a document waits for its companion; never: for ever."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """Sent where the service takes it; templates {name} {stem} {folder} {queue} {sha256} {received_at}."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Initial values of the document's fields, sent where the service takes them."""
+    mode: Literal["single", "batch"] = "single"
+    """One document per request, or many."""
+    on_error: Literal["continue", "stop", "stop_without_record"] = "continue"
+    """What a refused document means for the ones after it."""
+    duplicates: Literal["send", "done", "fail"] = "send"
+    """What to do with content that this queue already delivered."""
+    duplicates_within_s: Wait = 90 * DAY_S
+    """How long delivered content is remembered."""
+    wait_for: Literal["accepted", "imported", "processed"] = "imported"
+    """Which word of the service is final."""
+    uncertain: Literal["hold", "resend"] = "hold"
+    """What to do with a document that may have arrived, when asking the service did not help."""
+    webhook_url: WebAddress | None = None
+    """Address that the service shall call."""
+    retain: Retain = Retain()
+    """How long archived documents are kept."""
+    schedule: Text | None = None
+    """When to send, such as Mon-Fri 06:00-20:00; null: always."""
+    give_up_after_s: Wait | None = None
+    """How long to try while nobody answers; null: for ever."""
+    document_class: Text | None = None
+    """DocDigitizer's class of the documents."""
+    reject_identical: Flag = False
+    """Ask Rossum to refuse a document that it already has."""
+    status_file: FolderPath | None = None
+    """Where to keep a file with the queue's state for people."""
+    results: Flag = False
+    """Fetch the extracted data when the service is done."""
+
+    @field_validator("settle_max_s")
+    @classmethod
+    def _not_below_settle(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("settle_s", 0.0):
+            raise ValueError("must not be shorter than `settle`")
+        return value
+
+    @field_validator("min_size_bytes")
+    @classmethod
+    def _not_above_max_size(cls, value: int, info: ValidationInfo) -> int:
+        limit_bytes = info.data.get("max_size", SizeLimit()).in_bytes(None)
+        if limit_bytes is not None and value > limit_bytes:
+            raise ValueError("must not be larger than `max_size`")
+        return value

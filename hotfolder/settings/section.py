@@ -1,0 +1,49 @@
+"""What every part of the configuration has in common: strict, frozen, silent about what was typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a configuration was read, handed to the validators as pydantic's context."""
+
+    folder: Path
+    """The file's folder: relative paths start here."""
+    environ: Mapping[str, str]
+    look: bool = True
+    """Whether to look at the files and variables that hold secrets and certificates."""
+
+
+def origin_of(info: ValidationInfo) -> Origin | None:
+    """Return the origin of what is being validated, None for objects built by a program."""
+    return info.context if isinstance(info.context, Origin) else None
+
+
+def yaml_key(attribute: str) -> str:
+    """Turn an attribute's name into its key in YAML, where the unit is written with the value."""
+    return attribute.removesuffix("_bytes").removesuffix("_s")
+
+
+class Section(BaseModel):
+    """A mapping of the configuration that people write."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        alias_generator=yaml_key,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+
+NAME_KEY = "<name>"
+"""The key under which an entry of `connections` or `queues` is told its own name; never written by people."""
+
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, StringConstraints(min_length=1)]

@@ -1,0 +1,212 @@
+"""The record beside every filed document: its shape, its JSON Schema, and how it is drawn from a journey (pure)."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hotfolder.checks.names import printable
+from hotfolder.model import Answer, Attempt, Journey
+
+SCHEMA: Literal["hotfolder/sidecar/1"] = "hotfolder/sidecar/1"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Message(_Record):
+    """Digitoo - Message 1.1.0."""
+
+    Message: str
+
+
+class DocumentID(_Record):
+    """Digitoo - Document ID 1.1.0."""
+
+    DocumentID: str
+
+
+class ResponseRecord(_Record):
+    """Digitoo - Upload Document Response 1.1.0: what the connector's users map already."""
+
+    StatusCode: int = Field(description="HTTP status of the service, or the one it would have used")
+    ErrorKey: str | None = Field(description="machine-readable error, where there is one")
+    Messages: list[Message] | None = Field(description="on failure only, never empty then")
+    DocumentIDs: list[DocumentID] | None = Field(description="on success only; may be empty")
+
+
+class FileRecord(_Record):
+    """The document as it was dropped."""
+
+    name: str = Field(description="base name as text, with escapes for what is not printable UTF-8")
+    name_bytes: str | None = Field(description="base64 of the name where the text is not the name itself")
+    folder: str | None = Field(default=None, description="path below the drop folder, in recursive queues")
+    size: int = Field(ge=0, description="bytes")
+    sha256: str | None = Field(description="of the bytes that were sent; null where nothing was read")
+    media_type: str | None = Field(description="by content")
+    modified_at: str
+
+
+class QueueRecord(_Record):
+    """Where it went."""
+
+    name: str
+    id: str | None = Field(description="queue of the service")
+    id_source: str = Field(description="which setting named it: queue or override")
+    override_of: str | None = Field(default=None, description="the queue's own id, where an override won")
+
+
+class AttemptRecord(_Record):
+    """One try at sending."""
+
+    at: str
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+
+class Times(_Record):
+    """UTC moments of the journey; null for a step that was not reached."""
+
+    seen: str
+    ready: str
+    claimed: str
+    accepted: str | None
+    filed: str
+
+
+class RemoteRecord(_Record):
+    """What the service calls it."""
+
+    task: str | None
+    upload: str | None
+    documents: list[str]
+    annotations: list[str]
+    status: str | None
+    sla_at: str | None
+    links: dict[str, Any]
+
+
+class Sidecar(_Record):
+    """The record beside every document in done/ and failed/."""
+
+    schema_: Literal["hotfolder/sidecar/1"] = Field(alias="schema")
+    outcome: Literal["done", "failed"]
+    response: ResponseRecord | None
+    error_source: Literal["local", "server", "transport"] | None
+    file: FileRecord
+    queue: QueueRecord
+    connection: str
+    backend: str
+    upload_id: str
+    sent_name: str | None
+    attempts: list[AttemptRecord]
+    times: Times
+    remote: RemoteRecord
+    possible_duplicate: bool
+    duplicate_of: str | None
+    recovered: bool
+    warnings: list[str]
+    events: list[dict[str, Any]]
+
+
+def sidecar_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a sidecar."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Sidecar.model_json_schema(by_alias=True),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Return seconds since 1970 as UTC in ISO 8601, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _attempt(attempt: Attempt) -> AttemptRecord:
+    return AttemptRecord(
+        at=moment(attempt.at), status=attempt.status, error=attempt.error, duration_ms=attempt.duration_ms
+    )
+
+
+def _response(answer: Answer) -> ResponseRecord:
+    return ResponseRecord(
+        StatusCode=answer.status_code,
+        ErrorKey=answer.error_key,
+        Messages=None if answer.messages is None else [Message(Message=m) for m in answer.messages],
+        DocumentIDs=None
+        if answer.document_ids is None
+        else [DocumentID(DocumentID=d) for d in answer.document_ids],
+    )
+
+
+def _file(journey: Journey) -> FileRecord:
+    name = printable(journey.name)
+    return FileRecord(
+        name=name,
+        name_bytes=None if name.encode() == journey.name else base64.b64encode(journey.name).decode(),
+        folder=printable(journey.folder) if journey.folder else None,
+        size=journey.stamp.size,
+        sha256=journey.sha256,
+        media_type=journey.media_type,
+        modified_at=moment(journey.stamp.mtime_ns / 1e9),
+    )
+
+
+def draw(journey: Journey, filed_at: float) -> Sidecar:
+    """Draw the sidecar of a document that is final; raises `ValueError` where it has no answer yet."""
+    if journey.answer is None:
+        raise ValueError(f"{journey.upload_id} has no final answer")
+    remote = journey.remote
+    return Sidecar(
+        schema_=SCHEMA,
+        outcome="failed" if journey.error_source else "done",
+        response=_response(journey.answer),
+        error_source=journey.error_source.value if journey.error_source else None,
+        file=_file(journey),
+        queue=QueueRecord(
+            name=journey.queue,
+            id=journey.queue_id,
+            id_source=journey.id_source,
+            override_of=journey.override_of,
+        ),
+        connection=journey.connection,
+        backend=journey.backend,
+        upload_id=journey.upload_id,
+        sent_name=journey.sent_name,
+        attempts=[_attempt(a) for a in journey.attempts],
+        times=Times(
+            seen=moment(journey.seen_at),
+            ready=moment(journey.ready_at),
+            claimed=moment(journey.claimed_at),
+            accepted=None if journey.accepted_at is None else moment(journey.accepted_at),
+            filed=moment(filed_at),
+        ),
+        remote=RemoteRecord(
+            task=remote.task,
+            upload=remote.upload,
+            documents=list(remote.documents),
+            annotations=list(remote.annotations),
+            status=remote.status,
+            sla_at=remote.sla_at,
+            links=dict(remote.links),
+        ),
+        possible_duplicate=journey.possible_duplicate,
+        duplicate_of=None,
+        recovered=journey.recovered,
+        warnings=list(journey.warnings),
+        events=[],
+    )
+
+
+def render(sidecar: Sidecar) -> bytes:
+    """Return the sidecar as the bytes of its file."""
+    keep = sidecar.model_dump(mode="json", by_alias=True)
+    if keep["file"]["folder"] is None:
+        del keep["file"]["folder"]
+    if keep["queue"]["override_of"] is None:
+        del keep["queue"]["override_of"]
+    return json.dumps(keep, ensure_ascii=False, indent=2).encode() + b"\n"
