@@ -26,6 +26,10 @@ class ClaimFailedError(Exception):
         """True where its writer had not finished: the settle window was too short."""
 
 
+class StuckError(OSError):
+    """The document could not be made ours and could not be put back either: it lies in the work folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which queue a document is claimed for, and where it will go."""
@@ -89,22 +93,31 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     """Move the document into the work folder and return its version there and its SHA-256 in hex.
 
     Raises `ClaimFailedError` where it is gone, changed, or still written to; it is then back where it
-    was, or under a free name beside it. Raises OSError for trouble with the disk; then too.
+    was, or under a free name beside it. Raises OSError for trouble with the disk, then too, and
+    `StuckError` where it could not be put back.
     """
-    with spool.below(folders.drop, journey.folder) as source:
-        try:
+    try:
+        with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
-        except FileNotFoundError:
-            raise ClaimFailedError("it was taken away before it could be claimed") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ClaimFailedError("it was taken away before it could be claimed") from None
     try:
         return _verified(folders, journey)
-    except BaseException:
-        give_back(folders, journey, journey.claimed_at)
+    except BaseException as problem:
+        try:
+            give_back(folders, journey, journey.claimed_at)
+        except OSError as stuck:
+            raise StuckError(
+                stuck.errno, f"{problem}, and it cannot be put back: {stuck.strerror}"
+            ) from problem
         raise
 
 
 def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
-    fd, status = spool.open_document(work_name(journey), folders.work)
+    try:
+        fd, status = spool.open_document(work_name(journey), folders.work)
+    except spool.NotAFileError:
+        raise ClaimFailedError("something that is no file took its place", came_back=True) from None
     try:
         stamp = spool.stamp_of(status)
         if not stamp.same_content(journey.stamp):
@@ -159,6 +172,8 @@ def pieces(folders: spool.Folders, journey: Journey) -> Iterator[bytes]:
         while piece := os.pread(fd, PIECE_BYTES, offset):
             digest.update(piece)
             offset += len(piece)
+            if offset > journey.stamp.size:  # the request would be complete without what was added
+                break
             if held:
                 yield held
             held = piece

@@ -27,6 +27,8 @@ from hotfolder.states import Event, after
 _KEPT_ATTEMPTS = 20
 """In the record of a document that is tried for days: its first attempts and the last ones."""
 _CONFLICT = 409
+_FILE_AGAIN_S = 60.0
+"""A document that must stay ours and cannot be read, or was changed, needs a person: no faster than that."""
 _ENOUGH_ASKING = 3
 
 
@@ -65,8 +67,12 @@ class Tried:
 
 
 def step(journey: Journey, event: Event, **changes: Any) -> Journey:
-    """Return the journey after `event`; raises `ForbiddenArrowError`."""
-    return replace(journey, state=after(journey.state, event), **changes)
+    """Return the journey after `event`; raises `ForbiddenArrowError`.
+
+    `held` and `probably_not_taken` belong to one doubt and end with it, unless `changes` say otherwise.
+    """
+    facts = {"held": False, "probably_not_taken": False, **changes}
+    return replace(journey, state=after(journey.state, event), **facts)
 
 
 # Acting ------------------------------------------------------------------------------------------
@@ -153,7 +159,9 @@ def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
             journey, Event.DOUBT, reason=str(result), asked=0, probably_not_taken=result.probably_not_taken
         )
         return Step(Event.DOUBT, doubted, trouble)
-    return Step(Event.DEFER, step(journey, Event.DEFER, reason=_why(result)), _trouble(result))
+    behind = _trouble(result)
+    not_before = 0.0 if behind else now + _FILE_AGAIN_S
+    return Step(Event.DEFER, step(journey, Event.DEFER, reason=_why(result), not_before=not_before), behind)
 
 
 def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> Step:
@@ -183,7 +191,7 @@ def _refused(journey: Journey, refusal: Refused) -> Step:
         journey,
         Event.REFUSE,
         answer=refusal.answer,
-        error_source=ErrorSource.SERVER,
+        error_source=refusal.source,
         remote=refusal.remote or journey.remote,
         reason=str(refusal),
     )
@@ -194,6 +202,8 @@ def _with_attempt(journey: Journey, tried: Tried) -> Journey:
     result = tried.result
     if isinstance(result, Unavailable) and not result.counts:
         return journey
+    if isinstance(result, Refused) and result.source is ErrorSource.LOCAL:
+        return journey  # nothing was sent
     error = None if isinstance(result, Receipt) else _why(result)
     status = result.status if isinstance(result, Receipt | DeliveryError) else None
     done = (*journey.attempts, Attempt(tried.began, status, error, round(tried.took_s * 1000)))

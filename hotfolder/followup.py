@@ -120,19 +120,26 @@ def _missing(journey: Journey) -> Step:
 
 
 def _untold(journey: Journey, why: CannotTell, policy: str, now: float) -> Step:
+    asked = journey.asked + 1
     if journey.probably_not_taken:
         reason = "the service was unavailable and cannot tell whether it has it; its 503 counts as a no"
-        return Step(Event.DEFER, step(journey, Event.DEFER, repeat=True, reason=reason, not_before=0.0))
+        again = step(journey, Event.DEFER, repeat=True, asked=asked, reason=reason, not_before=0.0)
+        return Step(Event.DEFER, again)
     if policy == "resend":
         reason = f"the service cannot tell whether it has it ({why}); sent again by `uncertain: resend`"
         resent = step(
-            journey, Event.DEFER, repeat=True, possible_duplicate=True, reason=reason, not_before=0.0
+            journey,
+            Event.DEFER,
+            repeat=True,
+            possible_duplicate=True,
+            asked=asked,
+            reason=reason,
+            not_before=0.0,
         )
         return Step(Event.DEFER, resent)
     reason = (
         f"it may have arrived, and the service cannot tell ({why}); held until somebody looks it up there"
     )
-    held = step(
-        journey, Event.DOUBT, reason=reason, asked=journey.asked + 1, not_before=now + _ASK_AGAIN_S, held=True
-    )
+    # Questions that were not answered do not count towards giving up.
+    held = step(journey, Event.DOUBT, reason=reason, not_before=now + _ASK_AGAIN_S, held=True)
     return Step(Event.DOUBT, held)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from hotfolder.checks.names import printable
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -54,14 +56,22 @@ def _write(text: str) -> None:
         return  # nobody reads standard error any more; that must not stop the documents
 
 
+def _lines(message: str) -> list[str]:
+    """Return the lines of a message; all but the first are shown indented, so that none poses as another."""
+    lines = message.rstrip().split("\n")
+    return [printable(line.encode("utf-8", "backslashreplace")) for line in lines]
+
+
 def _text(message: "Message") -> None:
     record: Record = message.record
-    _write(f"{record['time']:YYYY-MM-DD HH:mm:ss.SSS} {record['level'].name:<7} {str(message).rstrip()}\n")
+    lines = "\n    ".join(_lines(message))
+    _write(f"{record['time']:YYYY-MM-DD HH:mm:ss.SSS} {record['level'].name:<7} {lines}\n")
 
 
 def _journal(message: "Message") -> None:
     priority = _PRIORITIES.get(message.record["level"].name, 6)
-    _write("".join(f"<{priority}>{line}\n" for line in str(message).rstrip().split("\n")))
+    first, *further = _lines(message)
+    _write("".join(f"<{priority}>{line}\n" for line in (first, *("    " + one for one in further))))
 
 
 def _json(message: "Message") -> None:

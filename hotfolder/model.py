@@ -60,6 +60,10 @@ class Stamp:
             other.mtime_ns,
         )
 
+    def same_file(self, other: "Stamp") -> bool:
+        """Tell whether it is the same file, unchanged, even after a restart, which may renumber devices."""
+        return (self.ino, self.size, self.mtime_ns) == (other.ino, other.size, other.mtime_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

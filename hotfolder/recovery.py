@@ -18,7 +18,7 @@ from hotfolder.states import Event
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lies on the disk for one document: is it in the work folder, and what is at its old place?"""
+    """What lies on the disk for one document: whether it is in the work folder, and what is at its old place."""
 
     in_work: bool
     at_origin: Stamp | None
@@ -73,11 +73,12 @@ def repair_for(journey: Journey, found: Found) -> Repair:
     """Decide how one open row and what lies on the disk are made to agree (pure)."""
     if journey.state is State.CLAIMED:
         return GiveBack(journey) if found.in_work else Forget(journey)
+    if not found.in_work and found.at_origin is not None and found.at_origin.same_file(journey.stamp):
+        return TakeAgain(journey)
     if journey.state in {State.DELIVERED, State.REFUSED}:
         return GoOn(journey)  # filing finds out by itself how far it got
     if not found.in_work:
-        undone = found.at_origin is not None and found.at_origin.same_content(journey.stamp)
-        return TakeAgain(journey) if undone else Missing(journey)
+        return Missing(journey)
     return Doubt(journey) if journey.state is State.SENDING else GoOn(journey)
 
 

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hotfolder.checks.names import printable
+from hotfolder.checks.names import escaped, printable
 from hotfolder.model import Answer, Attempt, Journey
 
 SCHEMA: Literal["hotfolder/sidecar/1"] = "hotfolder/sidecar/1"
+_YEAR_1_S, _YEAR_9999_S = -62_135_596_800.0, 253_402_300_799.0
+"""What ISO 8601 and `datetime` can say; a file's time stamp may be anything that fits 64 bits."""
 
 
 class _Record(BaseModel):
@@ -122,8 +124,9 @@ def sidecar_schema() -> dict[str, Any]:
 
 
 def moment(seconds: float) -> str:
-    """Return seconds since 1970 as UTC in ISO 8601, with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return seconds since 1970 as UTC in ISO 8601, with milliseconds, in the years 1 to 9999."""
+    sayable = min(max(seconds, _YEAR_1_S), _YEAR_9999_S)
+    return datetime.fromtimestamp(sayable, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _attempt(attempt: Attempt) -> AttemptRecord:
@@ -209,4 +212,4 @@ def render(sidecar: Sidecar) -> bytes:
         del keep["file"]["folder"]
     if keep["queue"]["override_of"] is None:
         del keep["queue"]["override_of"]
-    return json.dumps(keep, ensure_ascii=False, indent=2).encode() + b"\n"
+    return escaped(json.dumps(keep, ensure_ascii=False, indent=2)).encode() + b"\n"

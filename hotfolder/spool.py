@@ -131,8 +131,19 @@ def move(name: bytes, at: int, new_name: bytes, new_at: int) -> None:
     code = ctypes.get_errno()
     if code not in _NO_SUCH_CALL:
         raise OSError(code, os.strerror(code), os.fsdecode(name), None, os.fsdecode(new_name))
-    os.link(name, new_name, src_dir_fd=at, dst_dir_fd=new_at, follow_symlinks=False)
+    try:
+        os.link(name, new_name, src_dir_fd=at, dst_dir_fd=new_at, follow_symlinks=False)
+    except FileExistsError:
+        # A crash between the two calls, or an NFS server's lost answer, leaves both names of one file.
+        if not same_file(name, at, new_name, new_at):
+            raise
     os.unlink(name, dir_fd=at)
+
+
+def same_file(name: bytes, at: int, other: bytes, other_at: int) -> bool:
+    """Tell whether two names lead to one and the same file."""
+    statuses = (os.stat(n, dir_fd=fd, follow_symlinks=False) for n, fd in ((name, at), (other, other_at)))
+    return os.path.samestat(*statuses)
 
 
 @contextmanager
@@ -163,7 +174,7 @@ def _publish(temporary: bytes, name: bytes, at: int) -> None:
 
 def move_to_free(name: bytes, at: int, wanted: bytes, new_at: int, moment: float, mark: str) -> bytes:
     """Move a file to `wanted`, or to the first free name derived from it, and return that name."""
-    for free in free_names(wanted, moment, mark):
+    for free in (wanted, *free_names(wanted, moment, mark)):
         try:
             move(name, at, free, new_at)
         except FileExistsError:
@@ -179,11 +190,13 @@ def copy_over(source: int, name: bytes, at: int, temporary: bytes) -> None:
     temporary file behind.
     """
     status = os.fstat(source)
-    with _synced(temporary, at, stat.S_IMODE(status.st_mode)) as target:
+    with _synced(temporary, at, 0o600) as target:
         offset = 0
         while piece := os.pread(source, COPY_PIECE_BYTES, offset):
             _write_all(target, piece)
             offset += len(piece)
+        with suppress(PermissionError):  # a file system without modes, such as vfat, may refuse them
+            os.fchmod(target, stat.S_IMODE(status.st_mode))
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     _publish(temporary, name, at)
 

@@ -86,8 +86,8 @@ def _line(lane: Lane, line: Line, tallies: Mapping[tuple[str, str], int], now: f
         "name": line.queue.name,
         "state": state,
         "reason": reason,
-        "watching": line.drop.watching,
-        "watching_reason": line.drop.watching_reason,
+        "watching": line.drop.ears.watching,
+        "watching_reason": line.drop.ears.reason,
         "counts": _counts(counts, line.queue.name, tallies),
         "oldest_waiting_s": None if oldest is None else round(max(now - oldest, 0.0), 3),
         "last_scan": None if line.drop.last_scan is None else moment(line.drop.last_scan),
@@ -98,7 +98,7 @@ def _counts(now: Counter[str], queue: str, tallies: Mapping[tuple[str, str], int
     return {
         "waiting": now["waiting"],
         "ignored": now["ignored"],
-        "claimed": now["claimed"] + now["delivered"],
+        "claimed": now["claimed"] + now["delivered"] + now["failed"],  # those of them that wait to be filed
         "uncertain": now["uncertain"],
         "done": tallies.get((queue, "done"), 0),
         "failed": tallies.get((queue, "failed"), 0),
@@ -153,7 +153,7 @@ def place_of(settings: Settings, path: bytes) -> Place | None:
             ("drop", queue.folder),
         ):
             below = os.path.relpath(path, os.fsencode(os.path.realpath(top)))
-            if below != b"." and not below.startswith(b".."):
+            if below not in {b".", b".."} and not below.startswith(b"../"):
                 folder, name = os.path.split(below)
                 return Place(queue, area, folder, name)
     return None

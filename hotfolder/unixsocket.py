@@ -17,6 +17,8 @@ from loguru import logger
 
 NAME = "control.sock"
 _LONGEST_LINE = 1 << 16
+_PATIENCE_S = 10.0
+"""For a question to come in; our own commands send it at once."""
 Answering = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -28,12 +30,15 @@ async def serve(state_dir: Path, answer: Answering) -> asyncio.Server:
     """Listen and answer; the caller holds the lock of the state directory and closes the server."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
-            async with asyncio.timeout(10):
-                question = json.loads(await reader.readuntil(b"\n"))
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                question = _question(await reader.readuntil(b"\n"))
             writer.write(json.dumps(await _answered(answer, question)).encode() + b"\n")
             await writer.drain()
-        writer.close()
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as problem:
+            logger.debug("a question of another command came to nothing: {}", problem)
+        finally:
+            writer.close()
 
     folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -47,6 +52,16 @@ async def serve(state_dir: Path, answer: Answering) -> asyncio.Server:
     finally:
         os.close(folder)
     return await asyncio.start_unix_server(converse, sock=listening, limit=_LONGEST_LINE)
+
+
+def _question(line: bytes) -> dict[str, Any]:
+    try:
+        question = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(question, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 — it is the text that is wrong
+    return question
 
 
 async def _answered(answer: Answering, question: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +87,10 @@ def ask(state_dir: Path, question: dict[str, Any], timeout_s: float = 10.0) -> d
                 raise NoDaemonError(str(problem)) from problem
             to.sendall(json.dumps(question).encode() + b"\n")
             with to.makefile("rb") as answers:
-                found: dict[str, Any] = json.loads(answers.readline())
-                return found
+                line = answers.readline()
+            if not line.endswith(b"\n"):
+                raise ConnectionResetError("the daemon broke off its answer; ask again")
+            found: dict[str, Any] = json.loads(line)
+            return found
     finally:
         os.close(folder)

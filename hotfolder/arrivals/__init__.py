@@ -4,7 +4,8 @@
 known of every entry and says which documents are ready.
 """
 
-from hotfolder.arrivals.drop import NOT_LOOKED_AT, DropFolder, Habits
+from hotfolder.arrivals.drop import DropFolder, Habits
+from hotfolder.arrivals.ears import NOT_LOOKED_AT
 from hotfolder.arrivals.inbox import Arrival, Entry, Inbox
 from hotfolder.arrivals.watch import Watch, WatchError
 

@@ -12,20 +12,17 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import scan
+from hotfolder.arrivals.ears import NOT_LOOKED_AT, Ears
 from hotfolder.arrivals.inbox import Arrival, Inbox, Key
-from hotfolder.arrivals.watch import Hint, Watch, WatchError
+from hotfolder.arrivals.watch import Hint, Watch
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Facts, Kind
 from hotfolder.model import Clock
 
 T = TypeVar("T")
 
-NOT_LOOKED_AT = "not looked at yet"
 _SPACING_S = 0.002
 """Between two rounds: a copy makes hundreds of events, one look serves them all."""
-_CANARY = b".hotfolder-canary"
-_CANARY_S = 2.0
-"""An event that takes longer than this to arrive does not arrive."""
 _OFFLINE_FIRST_S, _OFFLINE_MAX_S = 1.0, 60.0
 _MOST_HINTS = 4096
 """More names than this are cheaper to find by a scan."""
@@ -55,23 +52,21 @@ class DropFolder:
         self.inbox = inbox
         self.folders: spool.Folders | None = None
         self.offline: str | None = NOT_LOOKED_AT
-        self.watching = "polling"
-        self.watching_reason = NOT_LOOKED_AT
         self.last_scan: float | None = None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_learned: Callable[[float], object] = lambda _: None
         self.admit: Callable[[spool.Folders], None] = lambda _: None
         """Run in a thread on freshly opened folders, before anything in them is looked at."""
-        self._watch = watch
+        self.ears = Ears(habits.name, habits.poll, watch, clock, self._hint)
+        self.ears.on_deaf = self._look_soon
         self._disk = disk
         self._clock = clock
-        self._watched: dict[bytes, tuple[int, int]] = {}
         self._hinted: dict[Key, bool] = {}
+        self._subtrees: set[bytes] = set()
+        """Folders that appeared: what is in them is looked at, and they are watched."""
         self._rescan = True
         self._next_scan = 0.0
         self._wake = asyncio.Event()
-        self._canary: bytes | None = None
-        self._canary_due = 0.0
         self._trouble_s = _OFFLINE_FIRST_S
         self.scans = 0
 
@@ -115,8 +110,9 @@ class DropFolder:
             await self._open()
         if self._rescan or self._clock.monotonic() >= self._next_scan or len(self._hinted) > _MOST_HINTS:
             await self._scan_all()
-        elif self._hinted:
+        else:
             await self._look_at_hinted()
+            await self._look_at_subtrees()
         await self._examine()
         if self.inbox.ready:
             self.on_ready()
@@ -128,7 +124,7 @@ class DropFolder:
         self.offline = None
         self._trouble_s = _OFFLINE_FIRST_S
         self._rescan = True
-        self._arm()
+        self.ears.arm(self.folders)
 
     def _admitted(self) -> spool.Folders:
         folders = spool.Folders(self.habits.path)
@@ -148,7 +144,7 @@ class DropFolder:
         self.offline = reason
 
     def _close(self) -> None:
-        self._disarm()
+        self.ears.disarm()
         if self.folders is not None:
             with suppress(OSError):
                 self.folders.close()
@@ -161,9 +157,12 @@ class DropFolder:
             self._close()
             await self._open()
             folders = self._need_folders()
+        elif self.ears.lost_top:
+            self.ears.arm(folders)
         self._rescan = False
         self._hinted.clear()
-        self._check_canary()
+        self._subtrees.clear()
+        self.ears.miss_canary()
         found = await self._in_thread(
             lambda: list(
                 scan.entries(folders.drop, recursive=self.habits.recursive, skip=self.habits.own_folders)
@@ -173,18 +172,21 @@ class DropFolder:
         for seen in found:
             self._observe(seen)
         self.inbox.end_scan()
-        self._watch_subfolders({os.path.join(s.folder, s.name) for s in found if _is_folder(s)})
+        if self.habits.recursive:
+            subfolders = _folders_in(found)
+            self.ears.leave_all_but(subfolders)
+            self._subtrees |= self.ears.listen_to(subfolders)
         self.last_scan = self._clock.wall()
         self.scans += 1
         interval = (
-            self.habits.rescan_s
-            if self.watching == "events"
-            else min(self.habits.interval_s, self.habits.rescan_s)
+            self.habits.rescan_s if self.ears.hearing else min(self.habits.interval_s, self.habits.rescan_s)
         )
         self._next_scan = self._clock.monotonic() + interval
-        self._release_canary()
+        self.ears.release_canary(folders)
 
     async def _look_at_hinted(self) -> None:
+        if not self._hinted:
+            return
         folders = self._need_folders()
         hinted, self._hinted = self._hinted, {}
         found = await self._in_thread(lambda: [scan.entry(folders.drop, *key) for key in hinted])
@@ -194,6 +196,22 @@ class DropFolder:
         for key, closed in hinted.items():
             if closed:
                 self.inbox.closed(key, now)
+
+    async def _look_at_subtrees(self) -> None:
+        if not self._subtrees:
+            return
+        folders, habits = self._need_folders(), self.habits
+        starts, self._subtrees = self._subtrees, set()
+        found = await self._in_thread(
+            lambda: [
+                seen
+                for start in starts
+                for seen in scan.entries(folders.drop, recursive=True, skip=habits.own_folders, start=start)
+            ]
+        )
+        for seen in found:
+            self._observe(seen)
+        self._subtrees |= self.ears.listen_to(starts | _folders_in(found))
 
     def _observe(self, seen: scan.Seen | scan.Unseen) -> None:
         if isinstance(seen, scan.Unseen):
@@ -230,15 +248,16 @@ class DropFolder:
     # Waiting ------------------------------------------------------------------------------------
 
     def _next_moment(self) -> float:
-        if self._rescan or self._hinted:
+        if self._rescan or self._hinted or self._subtrees:
             return self._clock.monotonic() + _SPACING_S
         due = self.inbox.next_due()
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
-        if seconds > 0 and not (self._rescan or self._hinted):
+        if seconds > 0 and not (self._rescan or self._hinted or self._subtrees):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
         elif seconds > 0:
             await asyncio.sleep(min(seconds, _SPACING_S))
         self._wake.clear()
@@ -253,96 +272,22 @@ class DropFolder:
 
     # Events -------------------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        folders = self._need_folders()
-        self._canary = None
-        if self.habits.poll == "always":
-            self._mode("polling", "`poll: always`")
-        elif self._watch is None:
-            self._mode("polling", "this system gives out no inotify instance")
-        elif self.habits.poll == "auto" and spool.is_remote(folders.fs_type):
-            self._mode("polling", f"{folders.fs_type} does not report what other machines write")
-        else:
-            self._mode("events", "the kernel reports every change")
-            self._watch_folder(b"")
-
-    def _disarm(self) -> None:
-        if self._watch is not None:
-            for key in self._watched.values():
-                self._watch.remove(key)  # type: ignore[arg-type]
-        self._watched.clear()
-
-    def _watch_folder(self, folder: bytes) -> None:
-        assert self._watch is not None  # noqa: S101 — `_arm` chose events
-        loop = asyncio.get_running_loop()
-        path = (
-            os.path.join(os.fsencode(self._need_folders().path), folder)
-            if folder
-            else os.fsencode(self._need_folders().path)
-        )
-        try:
-            self._watched[folder] = self._watch.add(path, folder, lambda hint: _call(loop, self._hint, hint))
-        except WatchError as problem:
-            self._mode("polling", str(problem))
-
-    def _watch_subfolders(self, seen: set[bytes]) -> None:
-        if not self.habits.recursive or self.watching != "events":
-            return
-        for gone in self._watched.keys() - seen - {b""}:
-            if self._watch is not None:
-                self._watch.remove(self._watched.pop(gone))  # type: ignore[arg-type]
-        new = {f for f in seen if os.path.basename(f)[:1] != b"."} - self._watched.keys()
-        for folder in new:
-            self._watch_folder(folder)
-        if new:
-            self._rescan = True  # files may have landed there before the watch did
-
     def _hint(self, hint: Hint) -> None:
-        if hint.name == _CANARY:
-            if self._canary is not None:
-                self._canary = None
-                self._mode("events", "the kernel reports every change")
-            return
-        if hint.rescan:
+        if hint.rescan and not hint.name:
             self._rescan = True
-        elif hint.folder or hint.name not in self.habits.own_folders:
+        elif not hint.folder and hint.name in self.habits.own_folders:
+            return
+        elif hint.rescan and self.habits.recursive:
+            self._subtrees.add(os.path.join(hint.folder, hint.name))
+        else:
             key = (hint.folder, hint.name)
             self._hinted[key] = self._hinted.get(key, False) or hint.closed
         self._wake.set()
 
-    def _mode(self, watching: str, reason: str) -> None:
-        if (watching, reason) != (self.watching, self.watching_reason):
-            log = logger.info if watching == "events" or self.habits.poll == "always" else logger.warning
-            log(
-                "queue {}: {} ({})",
-                self.habits.name,
-                "watched by events" if watching == "events" else "polled",
-                reason,
-            )
-        self.watching, self.watching_reason = watching, reason
-
-    # The canary: a file of our own whose event must arrive ---------------------------------------
-
-    def _release_canary(self) -> None:
-        if self.habits.poll != "auto" or self._watch is None or not self._watched or self._canary is not None:
-            return
-        folders = self._need_folders()
-        self._canary = _CANARY
-        self._canary_due = self._clock.monotonic() + _CANARY_S
-        try:
-            spool.touch(self._canary, folders.drop)
-        except OSError as problem:
-            self._canary = None
-            logger.debug("queue {}: no canary: {}", self.habits.name, problem)
-            return
-        asyncio.get_running_loop().call_later(_CANARY_S, self._check_canary)
-
-    def _check_canary(self) -> None:
-        if self._canary is not None and self._clock.monotonic() >= self._canary_due:
-            self._canary = None
-            self._mode("polling", "a test file's event did not arrive")
-            self._next_scan = min(self._next_scan, self._clock.monotonic() + self.habits.interval_s)
-            self._wake.set()
+    def _look_soon(self) -> None:
+        """Scan after one polling interval: events do not arrive any more."""
+        self._next_scan = min(self._next_scan, self._clock.monotonic() + self.habits.interval_s)
+        self._wake.set()
 
 
 def _examined(folders: spool.Folders, key: Key) -> Facts | OSError:
@@ -352,9 +297,9 @@ def _examined(folders: spool.Folders, key: Key) -> Facts | OSError:
         return problem
 
 
-def _is_folder(seen: scan.Seen | scan.Unseen) -> bool:
-    return isinstance(seen, scan.Seen) and seen.kind is Kind.FOLDER
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[Hint], None], hint: Hint) -> None:
-    loop.call_soon_threadsafe(function, hint)
+def _folders_in(found: list[scan.Seen | scan.Unseen]) -> set[bytes]:
+    return {
+        os.path.join(seen.folder, seen.name)
+        for seen in found
+        if isinstance(seen, scan.Seen) and seen.kind is Kind.FOLDER
+    }

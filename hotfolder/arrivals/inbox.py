@@ -133,7 +133,7 @@ class Inbox:
 
     def _came_back(self, known: Entry, stamp: Stamp, now: float) -> bool:
         """Grow the window when a writer that had closed the file writes on; tell whether it grew."""
-        if known.closed_at is None or known.stamp.size == stamp.size or known.stamp.size == 0:
+        if known.closed_at is None or known.stamp.size in {stamp.size, 0}:
             return False
         return self.learn(now - known.closed_at)
 
@@ -181,6 +181,9 @@ class Inbox:
             return
         if facts.stamp != entry.stamp:
             self.observe(Seen(*key, Kind.FILE, facts.stamp), now, wall)
+            return
+        if now < entry.quiet_since + self.window_s:  # the window grew since this look was planned
+            self._look_at(key, entry, entry.quiet_since + self.window_s)
             return
         quiet_s = now - entry.quiet_since
         verdict = judge(facts, quiet_s, self._rules, split(key[1])[1].decode("ascii", "replace"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hotfolder import spool
 from hotfolder.checks.readiness import Facts, Kind
-from hotfolder.checks.sniff import foreign, sniff
+from hotfolder.checks.sniff import foreign, may_become, sniff
 from hotfolder.checks.walk import walk
 from hotfolder.model import Stamp
 
@@ -36,12 +36,16 @@ class Unseen:
     gone: bool
 
 
-def entries(top: int, *, recursive: bool, skip: frozenset[bytes]) -> Iterator[Seen | Unseen]:
-    """Yield every entry of a drop folder, in no order; `skip` names the service's own folders at its top.
+def entries(
+    top: int, *, recursive: bool, skip: frozenset[bytes], start: bytes = b""
+) -> Iterator[Seen | Unseen]:
+    """Yield every entry of a drop folder, or of the folder `start` below it, in no order.
+
+    `skip` names the service's own folders at the top.
 
     Raises OSError where the folder itself cannot be listed. A subfolder that cannot is an `Unseen`.
     """
-    pending = [b""]
+    pending = [start]
     while pending:
         folder = pending.pop()
         try:
@@ -133,4 +137,5 @@ def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:
         looks_like=None if media_type else foreign(head),
         whole=walk(media_type, window) if media_type and not writer else None,
         blank=media_type is None and bool(head) and not head.strip(b"\0"),
+        cut_short=media_type is None and may_become(head),
     )

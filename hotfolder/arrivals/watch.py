@@ -5,6 +5,7 @@ watch, and do not tell of an overflow. Its `InotifyFD` underneath has none of th
 each event, for each lost watch and for an overflow. Whatever it may still miss, the scan finds.
 """
 
+import errno
 import itertools
 import os
 from collections.abc import Callable
@@ -43,8 +44,17 @@ _WIDE = (
 _COMPLETE = InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_MOVED_TO
 
 
+WatchKey = tuple[WatchDescriptor, CallbackId]
+"""What `Watch.remove` takes."""
+
+
 class WatchError(Exception):
     """A folder cannot be watched; `str()` says why and what to do."""
+
+    def __init__(self, message: str, *, gone: bool = False) -> None:
+        super().__init__(message)
+        self.gone = gone
+        """True where the folder is simply not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class Hint:
     name: bytes
     rescan: bool
     """True where more than this one entry must be looked at: an overflow, a lost watch, a directory."""
+    lost: bool = False
+    """True where the folder is not watched any more: it was deleted, or its file system unmounted."""
     closed: bool = False
     """True where a writer has just closed the file, or it was renamed in: its content may be complete."""
 
@@ -68,11 +80,11 @@ class _Listener:
 
     def on_event(self, event: InotifyEvent) -> None:
         mask = event.mask
-        self._safely(Hint(self._folder, event.name, bool(mask & _WIDE), bool(mask & _COMPLETE)))
+        self._safely(Hint(self._folder, event.name, bool(mask & _WIDE), closed=bool(mask & _COMPLETE)))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         del wd
-        self._safely(Hint(self._folder, b"", rescan=True))
+        self._safely(Hint(self._folder, b"", rescan=True, lost=True))
 
     def on_queue_overflow(self) -> None:
         self._safely(Hint(self._folder, b"", rescan=True))
@@ -104,9 +116,7 @@ class Watch:
         """Tell whether the reader thread still runs."""
         return bool(self._reader.is_alive())
 
-    def add(
-        self, path: bytes, folder: bytes, tell: Callable[[Hint], None]
-    ) -> tuple[WatchDescriptor, CallbackId]:
+    def add(self, path: bytes, folder: bytes, tell: Callable[[Hint], None]) -> WatchKey:
         """Watch one directory, not what lies below it; `tell` is called in the reader's thread.
 
         `folder` is what the hints call it. Raises `WatchError`.
@@ -116,14 +126,17 @@ class Watch:
             wd = self._reader.add_callback(path, _MASK, _Listener(folder, tell), number)
         except OSError as problem:
             advice = "; raise fs.inotify.max_user_watches (sysctl)" if "limit" in str(problem) else ""
-            raise WatchError(f"no events for {os.fsdecode(path)}: {problem.strerror}{advice}") from problem
+            gone = problem.errno in {errno.ENOENT, errno.ENOTDIR}
+            raise WatchError(
+                f"no events for {os.fsdecode(path)}: {problem.strerror}{advice}", gone=gone
+            ) from problem
         if wd == -1:  # watchdog swallows EACCES
             raise WatchError(
                 f"no events for {os.fsdecode(path)}: permission denied; the service must be able to read it"
             )
         return wd, number
 
-    def remove(self, key: tuple[WatchDescriptor, CallbackId]) -> None:
+    def remove(self, key: WatchKey) -> None:
         """Stop watching a directory."""
         try:
             self._reader.remove_callbacks([key])

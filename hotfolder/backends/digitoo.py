@@ -1,5 +1,6 @@
 """Speak to Digitoo (API v2): upload to a queue; what the vendor does not publish is a setting."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from secrets import token_hex
@@ -228,7 +229,9 @@ def _facts(document: Any) -> tuple[str, str, float]:
 
 def _integer(queue_id: str | None) -> int | str | None:
     """Return the id as the connector's schema wants it (QueueID: Integer) where it is a number."""
-    return int(queue_id) if queue_id and queue_id.isascii() and queue_id.isdigit() else queue_id
+    if queue_id is None or not re.fullmatch(r"0|[1-9][0-9]{0,18}", queue_id):
+        return queue_id
+    return int(queue_id)
 
 
 def _quoted(queue_id: str | None) -> str:

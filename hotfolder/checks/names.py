@@ -1,13 +1,15 @@
 """Which names are never documents, and how a clashing or overlong name is changed (pure, on bytes)."""
 
-import os.path
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fnmatch import translate
 
 MAX_NAME_BYTES = 255
 """NAME_MAX of every Linux file system in use."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LITTER: tuple[tuple[str, str], ...] = (
     # Globs on the base name, compared without regard to case; each with the program that leaves it there.
@@ -30,7 +32,7 @@ LITTER: tuple[tuple[str, str], ...] = (
     ("*.~qpdf-orig#", "original kept by qpdf"),
     ("*~qpdf-*", "working file of qpdf"),
     ("lu*.tmp", "working file of LibreOffice"),
-    ("sed??????", "working file of sed -i"),
+    ("sed" + "[a-z0-9]" * 6, "working file of sed -i"),
     ("Thumbs.db", "Windows thumbnails"),
     ("ehthumbs.db", "Windows thumbnails"),
     ("desktop.ini", "Windows folder settings"),
@@ -51,12 +53,12 @@ class IgnoreRules:
         rules = [(glob, f"{glob} ({why})") for glob, why in LITTER] + [
             (g, f"{g} (this queue's `ignore`)") for g in extra
         ]
-        self._rules = [(re.compile(os.fsencode(translate(g.lower()))), text) for g, text in rules]
-        self._any = re.compile(b"|".join(p.pattern.join((b"(?:", b")")) for p, _ in self._rules))
+        self._rules = [(re.compile(translate(g.lower())), text) for g, text in rules]
+        self._any = re.compile("|".join(p.pattern.join(("(?:", ")")) for p, _ in self._rules))
 
     def match(self, name: bytes) -> str | None:
         """Return the rule that makes `name` no document, or None."""
-        lowered = name.lower()
+        lowered = name.decode("utf-8", "surrogateescape").lower()
         if not self._any.match(lowered):
             return None
         return next(text for pattern, text in self._rules if pattern.match(lowered))
@@ -75,13 +77,15 @@ def shorten(name: bytes, room: int) -> bytes:
     if len(name) <= room:
         return name
     stem, extension = split(name)
-    stem = stem[: room - len(extension)]
-    try:
-        stem.decode()
-    except UnicodeDecodeError as problem:
-        if problem.reason == "unexpected end of data":
-            stem = stem[: problem.start]
-    return stem + extension
+    return _up_to(stem, room - len(extension)) + extension
+
+
+def _up_to(text: bytes, length: int) -> bytes:
+    """Return at most `length` bytes, without the beginning of a UTF-8 character that was cut in two."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    decoder.decode(text[:length])
+    begun, _ = decoder.getstate()
+    return text[: length - len(begun)]
 
 
 def free_names(name: bytes, moment: float, upload_id: str) -> Iterator[bytes]:
@@ -107,12 +111,17 @@ def printable(name: bytes) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def escaped(json_text: str) -> str:
+    """Return JSON text with lone surrogates, which JSON can carry and UTF-8 cannot, spelt out."""
+    return _LONE_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json_text)
+
+
 def sendable(name: bytes, extension: str) -> str:
     """Return the name as it goes to a service: text without controls, with an extension that fits the content.
 
     Never longer than 200 bytes of UTF-8: Django, which answers for Rossum, cuts names at 255 characters.
     """
     text = printable(name).replace("/", "_").strip() or "document"
-    if not split(os.fsencode(text))[1]:
+    if not split(text.encode())[1]:
         text += extension
     return shorten(text.encode(), 200).decode()

@@ -11,19 +11,20 @@ HEADER_WITHIN = 1024
 """Readers look this far for %PDF- (PDF Reference 1.7, appendix H, note 13): print jobs put lines before."""
 TAIL_BYTES = 16 * 1024
 """How far from the end startxref is looked for: room for padding to blocks of 8 KiB, and as much again."""
+_SECTION_LOOK_BYTES = 64
+"""Enough for the first words of a section."""
 _TABLE_LOOK_BYTES, _ENTRY_BYTES = 2 * 1024, 20
 """Most documents have fewer than a hundred objects of 20 bytes each (ISO 32000-2, 7.5.4)."""
 _DICTIONARY_LOOKS = (4 * 1024, 64 * 1024, 1024 * 1024)
 """A trailer takes some 100 bytes; only an /Index of very many ranges needs more than the first look."""
 
 _END = re.compile(rb"startxref[\0\t\n\f\r ]*(\d{1,20})[\0\t\n\f\r ]*%%EOF")
-_BEGUN = re.compile(
-    rb"""(?:[\0\t\n\f\r ]|%[^\r\n]*+)*+                   # white space and comments after %%EOF, then ...
-    (?: [1-9]\d{0,9}\s+\d{1,5}\s+obj | xref\b             # ... an object or a table: another revision,
-      | [1-9]\d{0,9}(?:\s+(?:\d{1,5}(?:\s+(?:ob?)?)?)?)?\Z  # ... or as much of its first words as is there
-      | xr?e?\Z )""",
-    re.VERBOSE,
-)
+_COMMENT = re.compile(rb"%[^\r\n]*")
+_WHITE = b"\0\t\n\f\r "
+_MORE = re.compile(rb"\d\s+\d{1,5}\s+obj\b|\b(?:xref|endobj|endstream)\b")
+_NUMBERS_OF_AN_OBJECT = re.compile(rb"[1-9]\d{0,9}(?:\s+\d{1,5}(?:\s+ob?)?)?")
+"""0 is left out: no object has that number, and HTTP's last chunk leaves it behind uploads."""
+_WORDS = (b"xref", b"endobj", b"endstream")
 _TABLE = re.compile(rb"[\0\s]*xref(?=[\0\s])")
 _ENTRY_CHARACTERS = b"0123456789fn \r\n\t"
 _IN_USE = re.compile(rb"(\d{10}) \d{5} n")
@@ -49,7 +50,7 @@ def walk(reader: Reader) -> None:
     if base < 0:
         raise NotWhole("the file does not begin like a PDF")
     try:
-        _follow(reader, base, _last_startxref(reader))
+        _follow(reader, base, _start(reader, base))
     except NotWhole:
         declared = _linearised_length(head)
         if declared > reader.size:
@@ -66,17 +67,45 @@ def _linearised_length(head: bytes) -> int:
     return int(declared[1]) if declared else 0
 
 
-def _last_startxref(reader: Reader) -> int:
-    tail = reader.upto(max(reader.size - TAIL_BYTES, 0), TAIL_BYTES)
+def _start(reader: Reader, base: int) -> int:
+    """Give the offset of the newest section: as stated, else that of the table before startxref.
+
+    Some programs state wrong offsets (SANE's scanimage: always 0), and every reader copes.
+    """
+    stated, at = _last_startxref(reader)
+    for start in (stated, stated + base):
+        first = reader.upto(start, _SECTION_LOOK_BYTES)
+        if _TABLE.match(first) or _OBJECT.match(first):
+            return stated
+    near = max(at - PIECE_BYTES, 0)
+    table = reader.upto(near, at - near).rfind(b"\nxref")
+    return stated if table < 0 else near + table
+
+
+def _last_startxref(reader: Reader) -> tuple[int, int]:
+    """Give the number after the last startxref, and where that word stands."""
+    tail_at = max(reader.size - TAIL_BYTES, 0)
+    tail = reader.upto(tail_at, TAIL_BYTES)
     at = tail.rfind(b"startxref")
     if at < 0:
         raise NotWhole("the PDF ends before its cross-reference table (startxref is missing)")
     end = _END.match(tail, at)
     if not end:
         raise NotWhole("the PDF ends within its last lines (%%EOF is missing)")
-    if _BEGUN.match(tail, end.end()):
-        raise NotWhole("the PDF ends within a further revision (objects follow its last %%EOF)")
-    return int(end[1])
+    if _goes_on(tail[end.end() :]):
+        raise NotWhole("the PDF is not finished (more of it follows its last %%EOF)")
+    return int(end[1]), tail_at + at
+
+
+def _goes_on(rest: bytes) -> bool:
+    """Tell whether what follows %%EOF is more of the PDF, be it only a part of the next word, and not junk.
+
+    It is another revision, the body of a linearised document, or what stands around an attached PDF.
+    """
+    rest = _COMMENT.sub(b"", rest).strip(_WHITE)
+    if _MORE.search(rest) or _NUMBERS_OF_AN_OBJECT.fullmatch(rest):
+        return True
+    return bool(rest) and any(word.startswith(rest) for word in _WORDS)
 
 
 def _follow(reader: Reader, base: int, start: int) -> None:
@@ -98,7 +127,7 @@ def _section(reader: Reader, base: int, offset: int) -> bytes:
     """Give the dictionary of the section, whose offset may count from the file's start or from %PDF-."""
     reader.inside(offset, 1, _SECTION)
     for start in (offset, offset + base) if base else (offset,):
-        first = reader.upto(start, 64)
+        first = reader.upto(start, _SECTION_LOOK_BYTES)
         if table := _TABLE.match(first):
             return _trailer(reader, start + table.end())
         if _OBJECT.match(first):

@@ -51,6 +51,8 @@ class Facts:
     """None where the media type is unknown."""
     blank: bool
     """Whether its first kilobyte is NUL bytes only: a file that was made large before it was written."""
+    cut_short: bool = False
+    """Whether it ends within what could become the signature of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def _incomplete(facts: Facts, rules: Rules) -> str | None:
         )
     if facts.blank:
         return "the file begins with nothing but zero bytes: its content was never written"
+    if facts.cut_short:
+        return f"the file ends after {facts.stamp.size} bytes, before it can be told what it is"
     if facts.whole is not None and not facts.whole.whole:
         return facts.whole.reason or "the file is not complete"
     if facts.stamp.size < rules.min_bytes:

@@ -63,6 +63,17 @@ def sniff(head: bytes) -> str | None:
     return PDF if b"%PDF-" in head[:_PDF_WITHIN] else None
 
 
+def may_become(head: bytes) -> bool:
+    """Tell whether a file that ends after `head` could still become a document: its signature is cut off.
+
+    A print job's header counts too: the PDF behind it may begin anywhere in the first kilobyte.
+    """
+    if not head or len(head) >= _PDF_WITHIN:
+        return False
+    cut = any(signature.startswith(head) for signature, _ in (*_AT_THE_START, (b"%PDF-", PDF)))
+    return cut or head.startswith((b"\x1b%-12345X", b"@PJL"))
+
+
 def foreign(head: bytes) -> str | None:
     """Name in plain language ("a HEIC photo") what a file of none of the four types is, else None.
 

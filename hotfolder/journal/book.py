@@ -1,5 +1,6 @@
 """Write journeys in group commits from one thread, and read them."""
 
+import json
 import queue
 import sqlite3
 import threading
@@ -11,7 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from hotfolder.journal.schema import connect
+from hotfolder.checks.names import escaped
+from hotfolder.journal.schema import JournalError, connect
 from hotfolder.model import Journey, State
 from hotfolder.states import DURABLE, Event, after
 
@@ -113,8 +115,9 @@ class Journal:
     def record(self, entry: Entry, before: State | None) -> Future[None]:
         """Write one arrow from the state `before`; the future is done when the row is committed.
 
-        It is also on stable storage where `states.DURABLE` says so. Raises `ForbiddenArrowError` at
-        once for an arrow that the table does not know.
+        It is also on stable storage where `states.DURABLE` says so. It fails with `JournalError` where
+        the database cannot be written, and cannot be cancelled. Raises `ForbiddenArrowError` at once for
+        an arrow that the table does not know.
         """
         if after(before, entry.event) is not entry.journey.state:
             raise AssertionError(f"{entry.event} from {before} does not lead to {entry.journey.state}")
@@ -133,6 +136,7 @@ class Journal:
 
     def _put(self, item: Entry | _Settled) -> Future[None]:
         future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # what was asked for is written, whoever stops waiting for it
         self._pending.put((item, future))
         return future
 
@@ -168,23 +172,23 @@ class Journal:
     def _commit(self, items: Iterable[Entry | _Settled]) -> None:
         items = list(items)
         durable = any(isinstance(i, Entry) and i.journey.state in DURABLE for i in items)
-        self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        self._writer.execute("BEGIN IMMEDIATE")
         try:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._writer.execute("BEGIN IMMEDIATE")
             for item in items:
                 self._write(item)
             self._writer.execute("COMMIT")
-        except sqlite3.Error:
+        except sqlite3.Error as problem:
+            raise JournalError(f"the journal cannot be written: {problem}") from problem
+        finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            raise
 
     def _write(self, item: Entry | _Settled) -> None:
         if isinstance(item, _Settled):
             self._writer.execute(_SETTLE, (item.queue, item.window_s))
             return
         j = item.journey
-        text = _JOURNEY.dump_json(j, exclude_defaults=True).decode()
         row: tuple[Any, ...] = (
             j.upload_id,
             j.queue,
@@ -193,12 +197,18 @@ class Journal:
             j.name,
             j.state.value,
             item.at,
-            text,
+            _dump(j),
         )
         self._writer.execute(_WRITE, row)
-        self._writer.execute(_ARROW, (j.upload_id, item.at, item.event.value, j.state.value, j.reason))
+        reason = None if j.reason is None else escaped(j.reason)
+        self._writer.execute(_ARROW, (j.upload_id, item.at, item.event.value, j.state.value, reason))
         if j.state is State.FILED:
             self._writer.execute(_COUNT, (j.queue, "failed" if j.error_source else "done"))
+
+
+def _dump(journey: Journey) -> str:
+    plain = _JOURNEY.dump_python(journey, mode="json", exclude_defaults=True)
+    return escaped(json.dumps(plain, ensure_ascii=False))
 
 
 def _load(text: str) -> Journey:

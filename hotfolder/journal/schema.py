@@ -1,6 +1,7 @@
 """Open the journal's database and bring it to this program's schema, or refuse."""
 
 import sqlite3
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,41 +15,47 @@ class JournalError(OSError):
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     """Open the database in autocommit mode; raises `JournalError`."""
     mode = "rwc" if writable else "ro"
-    try:
-        connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=10,
-        )
-        connection.execute("PRAGMA busy_timeout = 10000")
-        if writable:
-            _prepare(connection, path)
-        else:
-            _known_version(connection, path)
-    except sqlite3.Error as problem:
-        raise JournalError(
-            f"{path}: the journal cannot be opened: {problem}. Check the permissions and free space of {path.parent}."
-        ) from problem
+    with ExitStack() as undo:
+        try:
+            connection = sqlite3.connect(
+                f"file:{_quoted(path)}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=10,
+            )
+            undo.callback(connection.close)
+            if writable:
+                _prepare(connection, path)
+            elif _known_version(connection, path) < len(_migrations()):
+                raise JournalError(f"{path} was not used by this version yet; start the service once.")
+        except sqlite3.Error as problem:
+            raise JournalError(
+                f"{path}: the journal cannot be opened: {problem}. "
+                f"Check the permissions and free space of {path.parent}."
+            ) from problem
+        undo.pop_all()
     return connection
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = _known_version(connection, path)  # first: somebody else's database is left as it is
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
-    version = _known_version(connection, path)
     for number, script in _migrations()[version:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {_APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};\nCOMMIT;"
+        )
 
 
 def _known_version(connection: sqlite3.Connection, path: Path) -> int:
     owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = len(_migrations())
-    if owner not in {0, _APPLICATION_ID}:
+    used = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if owner != _APPLICATION_ID and (owner or used):
         raise JournalError(
             f"{path} is the database of another program; set `state_dir` to a folder of its own."
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def status(context: click.Context, config: Path | None, as_json: bool, watch: bool) -> None:  # noqa: FBT001
     """Show every queue: its state, its counts, how it is watched and why, and what waits longest."""
-    settings = load(context, config)
+    settings = load(context, config, secrets=False)
     while True:
         report = _status(settings)
         click.echo(json.dumps(report, indent=2) if as_json else _table(report))
@@ -84,7 +84,7 @@ def _table(report: dict[str, Any]) -> str:
 @click.pass_context
 def why(context: click.Context, config: Path | None, file: str, as_json: bool) -> None:  # noqa: FBT001
     """Say what the daemon knows and decides about FILE; works without a running daemon too."""
-    settings = load(context, config)
+    settings = load(context, config, secrets=False)
     folder, name = os.path.split(os.path.abspath(file))
     found = _why(settings, os.path.join(os.path.realpath(folder), name))
     if "error" in found:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
 
@@ -38,7 +38,7 @@ def run(context: click.Context, config: Path | None) -> None:
 @click.option("--timeout", metavar="T", help="Give up after this long, such as 10m; exit status 4.")
 @click.pass_context
 def once(context: click.Context, config: Path | None, timeout: str | None) -> None:
-    """Take what is in the folders, wait until it is filed, and exit.
+    r"""Take what is in the folders, wait until it is filed, and exit.
 
     \b
     0 all done, 1 some failed, 3 a queue is paused or stopped, 4 timeout, 78 configuration
@@ -85,7 +85,7 @@ def _service(settings: "Settings") -> "Service":
     try:
         service = Service(settings, dict(os.environ))
     except (AlreadyRunningError, JournalError, OSError) as problem:
-        _give_up(problem)
+        _give_up(problem, starting=True)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, service.ask_to_stop)
@@ -93,7 +93,7 @@ def _service(settings: "Settings") -> "Service":
     return service
 
 
-def _give_up(problem: BaseException) -> NoReturn:
+def _give_up(problem: BaseException, *, starting: bool = False) -> NoReturn:
     from loguru import logger  # noqa: PLC0415
 
     from hotfolder.journal import JournalError  # noqa: PLC0415
@@ -102,7 +102,10 @@ def _give_up(problem: BaseException) -> NoReturn:
     known = isinstance(problem, AlreadyRunningError | JournalError | OSError)
     logger.opt(exception=None if known else problem).error("{}", problem)
     sys.stderr.flush()
-    os._exit(EX_TEMPFAIL if isinstance(problem, AlreadyRunningError) else EX_CONFIG if known else 1)
+    if isinstance(problem, AlreadyRunningError):
+        os._exit(EX_TEMPFAIL)
+    # While starting, trouble with files is for a person to mend; later it may pass, and systemd starts us again.
+    os._exit(EX_CONFIG if known and starting else 1)
 
 
 class _Bar:
@@ -112,7 +115,7 @@ class _Bar:
         self._progress: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> Self:
         if sys.stdout.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
 

@@ -22,13 +22,17 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def load(context: click.Context, config: Path | None) -> "Settings":
-    """Return the settings; prints every mistake and exits with 78 where there are any."""
+def load(context: click.Context, config: Path | None, *, secrets: bool = True) -> "Settings":
+    """Return the settings; prints every mistake and exits with 78 where there are any.
+
+    Without `secrets` nothing is asked of passwords and keys: a command that sends nothing may be run by
+    somebody who cannot read them.
+    """
     from hotfolder.settings import SettingsError, find_settings_file, load_settings  # noqa: PLC0415
 
     path = find_settings_file(config or context.ensure_object(dict).get(CONFIG_KEY), os.environ)
     try:
-        return load_settings(path, os.environ)
+        return load_settings(path, os.environ, look=secrets)
     except SettingsError as mistakes:
         click.echo(str(mistakes), err=True)
         sys.exit(EX_CONFIG)

@@ -17,7 +17,11 @@ def sandbox(listen: str, scenario: Path | None) -> None:
     """Serve the three services on loopback, with faults on request and a ledger of what was received."""
     from hotfolder.sandbox.server import serve  # noqa: PLC0415
 
-    serve(listen, scenario)
+    try:
+        serve(listen, scenario)
+    except (ValueError, OSError) as problem:
+        click.echo(f"sandbox: {problem}", err=True)
+        sys.exit(1)
 
 
 @click.command()

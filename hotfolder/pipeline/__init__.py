@@ -5,7 +5,7 @@ share it: it decides what goes next, within rate and concurrency, and records ev
 """
 
 from hotfolder.pipeline.lane import Lane
-from hotfolder.pipeline.line import Line
+from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.recorder import Recorder
 
-__all__ = ["Lane", "Line", "Recorder"]
+__all__ = ["Lane", "Line", "Means", "Recorder"]

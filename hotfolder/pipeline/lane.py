@@ -24,6 +24,7 @@ from hotfolder.settings import ConnectionSection, Limits
 from hotfolder.states import Event
 
 _LONGEST_NAP_S = 3600.0
+_RETURN_AGAIN_S = 10.0
 _CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
 """Arrows that prove that the service answers."""
 _JITTER = 0.2
@@ -69,7 +70,8 @@ class Lane:
         while True:
             nap_s = self._start_what_may()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), nap_s)
+                async with asyncio.timeout(nap_s):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def stop(self, grace_s: float) -> None:
@@ -100,6 +102,7 @@ class Lane:
             if now < self.gate.closed_until:
                 return self.gate.closed_until - now
             if self.gate.paused:
+                self._probing = True
                 self._start(self._probe_connection())
                 continue
             if not self.gate.allows(now, self.active):
@@ -191,6 +194,11 @@ class Lane:
             if isinstance(problem, claims.ClaimFailedError)
             else f"it could not be claimed: {problem}"
         )
+        if isinstance(problem, claims.StuckError):
+            logger.error("queue {}: {}; tried again", line.queue.name, reason)
+            line.drop.inbox.done(arrival)
+            self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
+            return
         await self._means.recorder.record(
             Event.RETURN, step(journey, Event.RETURN, reason=reason), journey.state
         )
@@ -205,9 +213,9 @@ class Lane:
 
     async def _send(self, line: Line, journey: Journey) -> None:
         sending = step(journey, Event.SEND, sent_name=journey.sent_name or sent_name(journey), reason=None)
+        parcel = line.parcel(sending)
         line.carried[journey.upload_id] = sending
         await self._means.recorder.record(Event.SEND, sending, journey.state)
-        parcel = line.parcel(sending)
         tried = await self._on_wire(lambda: hand_over(self.backend, parcel, self._clock))
         await self._go(line, answered(sending, tried, line.queue.wait_for), sending)
 
@@ -215,6 +223,8 @@ class Lane:
         """Go on with a claimed document whose moment has come."""
         if line.drop.folders is None:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
+        elif journey.state is State.CLAIMED:
+            await self._return(line, journey)
         elif journey.state is State.DEFERRED:
             await self._send(line, journey)
         elif journey.state is State.UNCERTAIN:
@@ -279,7 +289,7 @@ class Lane:
             name = await self._on_disk(lambda: claims.give_back(folders, journey, self._clock.wall()))
         except OSError as problem:
             logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
-            self._route(line, journey)
+            self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
         line.carried.pop(journey.upload_id, None)
         await self._means.recorder.record(Event.RETURN, step(journey, Event.RETURN), journey.state)
@@ -336,7 +346,7 @@ class Lane:
 
     def _succeeded(self, line: Line) -> None:
         for owner in (self, line):
-            if owner.gate.failures or owner.gate.paused:
+            if owner.gate != Gate():
                 self._tell(line if owner is line else None, owner.gate, owner.gate.opens())
                 owner.gate = owner.gate.opens()
 
@@ -349,13 +359,12 @@ class Lane:
                 who,
                 new.reason,
             )
-        elif new.failures == 0 and old.failures + old.paused:
+        elif new == Gate():
             logger.info("{} works again", who)
         elif not new.paused and new.reason != old.reason:
             logger.warning("{} is in trouble: {}; tried again", who, new.reason)
 
     async def _probe_connection(self) -> None:
-        self._probing = True
         try:
             await self._probe(
                 None, tuple(line.origin.queue_id for line in self.lines if line.origin.queue_id)

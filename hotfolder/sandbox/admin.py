@@ -46,7 +46,7 @@ class Admin:
         return reply({"counts": dict(ledger.counts), "recent": [asdict(line) for line in ledger.requests]})
 
     async def _show_scenario(self, _: Request) -> Response:
-        return reply(self._world.script.scenario.model_dump(mode="json", exclude_none=True))
+        return reply(self._world.script.scenario.model_dump(mode="json", exclude_defaults=True))
 
     async def _set_scenario(self, request: Request) -> Response:
         try:

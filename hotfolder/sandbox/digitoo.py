@@ -20,7 +20,6 @@ from hotfolder.sandbox.visit import Handle, Visit, endpoint
 from hotfolder.sandbox.world import World
 
 PREFIX = "/digitoo"
-LOGIN_MAX_BYTES = 64 * 1024
 PAGE_SIZE, PAGE_SIZE_MAX = 20, 100
 """Invented: the vendor's paging is not published."""
 
@@ -184,8 +183,8 @@ class DigitooService:
         status = query.get("filters[status]")
         found = [d for d in self._documents.values() if d.sent.queue == queue and status in {None, d.status}]
         found.reverse()
-        size = min(max(_number(query.get("per_page"), PAGE_SIZE), 1), PAGE_SIZE_MAX)
-        page, pages = max(_number(query.get("page"), 1), 1), max(1, -(-len(found) // size))
+        size = min(max(visit.number("per_page", PAGE_SIZE), 1), PAGE_SIZE_MAX)
+        page, pages = max(visit.number("page", 1), 1), max(1, -(-len(found) // size))
         return reply(
             {
                 "data": [_shown(document) for document in found[(page - 1) * size : page * size]],
@@ -227,19 +226,10 @@ def _shown(document: Document) -> dict[str, Any]:
 
 
 async def _json_fields(visit: Visit) -> dict[str, Any]:
-    body = bytearray()
-    async for piece in visit.body():
-        body += piece
-        if len(body) > LOGIN_MAX_BYTES:
-            raise visit.problem(413)
     try:
-        fields = json.loads(body)
+        fields = json.loads(await visit.small_body())
     except ValueError:
         raise visit.problem(400, "The body is not valid JSON") from None
     if not isinstance(fields, dict):
         raise visit.problem(400)
     return fields
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from hotfolder.sandbox.options import SandboxOptions
 
@@ -58,7 +66,7 @@ def _moment(text: Any) -> Any:
     raise ValueError(f"expected one of {', '.join(m.name.lower() for m in Moment)}")
 
 
-When = Annotated[Moment, BeforeValidator(_moment)]
+When = Annotated[Moment, BeforeValidator(_moment), PlainSerializer(lambda moment: moment.name.lower())]
 
 
 class _Strict(BaseModel):

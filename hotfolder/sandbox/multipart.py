@@ -73,10 +73,8 @@ class Part:
 def file_name_of(disposition: bytes) -> str | None:
     """Return the file name in a Content-Disposition; `filename*` wins (RFC 6266), empty is none."""
     extended = _EXTENDED.search(_QUOTED.sub(b'""', disposition)) if b"*" in disposition else None
-    if extended:
-        raw = unquote_to_bytes(extended.group(1))
-    else:
-        raw = parse_options_header(disposition)[1].get(b"filename", b"")
+    plain = parse_options_header(disposition)[1].get(b"filename", b"")
+    raw = unquote_to_bytes(extended.group(1)) if extended else plain
     return raw.decode("utf-8", "replace") or None
 
 

@@ -1,13 +1,10 @@
 """Rossum on loopback: log-in, uploads, tasks, and the reading of what was imported."""
 
-import base64
-import binascii
 import json
 import time
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -18,6 +15,7 @@ from hotfolder.sandbox.faults import Service
 from hotfolder.sandbox.ledger import Entry
 from hotfolder.sandbox.multipart import Digest, MalformedForm, Part, TooLarge, file_name_of, read_form
 from hotfolder.sandbox.names import stored_name
+from hotfolder.sandbox.rossum_access import Access
 from hotfolder.sandbox.rossum_objects import Imported, Rossum, Upload, View
 from hotfolder.sandbox.signatures import media_type_of
 from hotfolder.sandbox.visit import Handle, Visit, endpoint
@@ -26,7 +24,6 @@ from hotfolder.sandbox.world import World
 PREFIX = "/rossum/api/v1"
 METADATA_MAX_BYTES = 4096
 """4 kB for each object (API docs, metadata)."""
-LOGIN_MAX_BYTES = 64 * 1024
 NOT_JSON = "Value must be valid JSON."
 
 
@@ -36,6 +33,7 @@ class RossumService:
     def __init__(self, world: World) -> None:
         self._world = world
         self._objects = Rossum()
+        self._access = Access(world)
 
     def routes(self) -> list[Route]:
         """Return the routes below `PREFIX`, the busiest first."""
@@ -50,8 +48,8 @@ class RossumService:
             ("GET", "/relations", self._list_relations),
             ("GET", "/queues/{id:int}", self._read_queue),
             ("GET", "/queues", self._list_queues),
-            ("POST", "/auth/login", self._log_in),
-            ("POST", "/auth/logout", self._log_out),
+            ("POST", "/auth/login", self._access.log_in),
+            ("POST", "/auth/logout", self._access.log_out),
             ("GET", "/auth/user", self._read_user),
             ("POST", "/uploads/{filename:path}", self._create_upload),
         ]
@@ -60,52 +58,10 @@ class RossumService:
             for method, path, handle in plan
         ]
 
-    # Who is asking
-
-    def _authorize(self, visit: Visit, *, basic: bool = False) -> str:
-        """Return the token in use, empty for Basic; 403 without credentials, 401 with wrong ones."""
-        scheme, _, value = visit.request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() in {"bearer", "token"}:
-            token = value.strip()
-            if token == self._world.credentials.rossum_token or self._world.tokens[Service.ROSSUM].valid(
-                token
-            ):
-                return token
-            raise visit.problem(401)
-        if basic and scheme.lower() == "basic":
-            if self._known(*_basic_credentials(value)):
-                return ""
-            raise visit.problem(401, "Invalid username/password.")
-        raise visit.problem(403)
-
-    def _known(self, username: str, password: str) -> bool:
-        accepted = self._world.credentials
-        return (username, password) == (accepted.rossum_username, accepted.rossum_password)
-
-    async def _log_in(self, visit: Visit) -> Response:
-        fields = await _login_fields(visit)
-        missing = {name: ["required"] for name in ("username", "password") if not fields.get(name)}
-        if missing:
-            raise Problem(reply(missing, 400))
-        await visit.received()
-        if not self._known(str(fields["username"]), str(fields["password"])):
-            raise visit.problem(401, "Unable to log in with provided credentials.")
-        longest = self._world.options.rossum_token_lifetime_s
-        lifetime_s = min(longest, float(fields.get("max_token_lifetime_s") or longest))
-        return reply({"key": self._world.tokens[Service.ROSSUM].issue(lifetime_s), "domain": visit.host})
-
-    async def _log_out(self, visit: Visit) -> Response:
-        self._world.tokens[Service.ROSSUM].revoke(self._authorize(visit))
-        return reply({"detail": "Successfully logged out."})
-
-    async def _read_user(self, visit: Visit) -> Response:
-        self._authorize(visit)
-        return reply(self._view(visit).user(self._world.credentials.rossum_username))
-
     # Uploads
 
     async def _create_upload(self, visit: Visit) -> Response:
-        self._authorize(visit, basic=True)
+        self._access.authorize(visit, basic=True)
         queue_id = self._queue_of(visit)
         content_type = visit.request.headers.get("content-type", "")
         if content_type.lower().startswith("multipart/"):
@@ -223,7 +179,7 @@ class RossumService:
         return View(origin + PREFIX, self._world.options)
 
     def _found(self, visit: Visit, objects: dict[int, Any]) -> Any:
-        self._authorize(visit)
+        self._access.authorize(visit)
         found = objects.get(visit.request.path_params["id"])
         if found is None:
             raise visit.problem(404)
@@ -238,6 +194,10 @@ class RossumService:
         if task["status"] == "succeeded" and not plain:
             return RedirectResponse(task["result_url"], 303)
         return reply(task)
+
+    async def _read_user(self, visit: Visit) -> Response:
+        self._access.authorize(visit)
+        return reply(self._view(visit).user(self._world.credentials.rossum_username))
 
     async def _read_upload(self, visit: Visit) -> Response:
         return reply(self._view(visit).upload(self._found(visit, self._objects.uploads)))
@@ -255,17 +215,17 @@ class RossumService:
         return reply(self._view(visit).queue(self._found(visit, queues)))
 
     async def _list_queues(self, visit: Visit) -> Response:
-        self._authorize(visit)
+        self._access.authorize(visit)
         view = self._view(visit)
         return rossum_lists.page(visit, self._world.options.rossum_queues, view, view.queue)
 
     async def _list_documents(self, visit: Visit) -> Response:
-        self._authorize(visit)
+        self._access.authorize(visit)
         view = self._view(visit)
         return rossum_lists.page(visit, rossum_lists.documents(visit, self._objects), view, view.document)
 
     async def _list_annotations(self, visit: Visit) -> Response:
-        self._authorize(visit)
+        self._access.authorize(visit)
         view = self._view(visit)
         files = rossum_lists.annotations(visit, self._objects)
         return rossum_lists.page(
@@ -273,36 +233,10 @@ class RossumService:
         )
 
     async def _list_relations(self, visit: Visit) -> Response:
-        self._authorize(visit)
+        self._access.authorize(visit)
         view = self._view(visit)
         relations = rossum_lists.relations(visit, self._objects)
         return rossum_lists.page(visit, relations, view, view.relation)
-
-
-def _basic_credentials(value: str) -> tuple[str, str]:
-    try:
-        username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return username, password
-
-
-async def _login_fields(visit: Visit) -> dict[str, Any]:
-    """Read a small JSON or form body; the official client sends a form, the documentation JSON."""
-    body = bytearray()
-    async for piece in visit.body():
-        body += piece
-        if len(body) > LOGIN_MAX_BYTES:
-            raise visit.problem(413)
-    if "json" not in visit.request.headers.get("content-type", ""):
-        return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-    try:
-        fields = json.loads(body)
-    except ValueError as error:
-        raise visit.problem(400, f"JSON parse error - {error}", "parse_error") from None
-    if not isinstance(fields, dict):
-        raise visit.problem(400)
-    return fields
 
 
 def _json_object(part: Part) -> dict[str, Any]:

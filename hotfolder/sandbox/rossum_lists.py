@@ -65,8 +65,8 @@ def relations(visit: Visit, objects: Rossum) -> list[Relation]:
 def page(visit: Visit, items: Sequence[Any], view: View, show: Callable[[Any], dict[str, Any]]) -> Response:
     """Answer with the page that the query asks for; 404 beyond the last."""
     query = visit.request.query_params
-    size = min(max(_number(query.get("page_size"), PAGE_SIZE), 1), PAGE_SIZE_MAX)
-    number = _number(query.get("page"), 1)
+    size = min(max(visit.number("page_size", PAGE_SIZE), 1), PAGE_SIZE_MAX)
+    number = visit.number("page", 1)
     pages = max(1, -(-len(items) // size))
     if not 1 <= number <= pages:
         raise visit.problem(404, "Invalid page.")
@@ -135,7 +135,3 @@ def _numbers(text: str | None) -> set[int] | None:
     if text is None:
         return None
     return {int(piece) for piece in text.split(",") if piece.strip().isdecimal()}
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default

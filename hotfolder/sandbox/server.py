@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import h11
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -44,7 +43,7 @@ class _Protocol(H11Protocol):
         self.app_state = {"transport": transport, "arrived_at": 0.0}
 
     def data_received(self, data: bytes) -> None:
-        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+        if not self.conn.trailing_data[0]:  # no unfinished head: each request takes its own copy of this
             self.app_state["arrived_at"] = time.time()
         super().data_received(data)
 
@@ -220,7 +219,7 @@ def listening_address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 — the greatest port
         raise NotLoopback(
-            f"{listen!r} is no address to listen on; write 127.0.0.1:8700, or port 0 for a free one"
+            f"{listen!r} is no address to listen on; write 127.0.0.1:8650, or port 0 for a free one"
         )
     return host or "127.0.0.1", int(port)
 

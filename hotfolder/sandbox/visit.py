@@ -20,6 +20,9 @@ from hotfolder.sandbox.world import World
 HANG_CHECK_S = 0.05
 """How often a hanging request looks whether its client went away."""
 
+SMALL_BODY_BYTES = 64 * 1024
+"""Far more than any log-in."""
+
 PROXY_PAGE = "<html><head><title>{0} Error</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
 
 
@@ -83,6 +86,20 @@ class Visit:
             if seen * 2 >= declared and self._moment < Moment.MID_BODY:
                 await self._reach(Moment.MID_BODY)
             yield piece
+
+    async def small_body(self) -> bytes:
+        """Return the whole body of a request that is no upload; 413 where it is long."""
+        body = bytearray()
+        async for piece in self.body():
+            body += piece
+            if len(body) > SMALL_BODY_BYTES:
+                raise self.problem(413)
+        return bytes(body)
+
+    def number(self, name: str, default: int) -> int:
+        """Return a whole number of the query, the default where it is missing or none."""
+        text = self.request.query_params.get(name, "")
+        return int(text) if text.isdecimal() else default
 
     async def received(self) -> None:
         """Say that the request is complete and good; to be called before anything is committed."""
@@ -161,7 +178,10 @@ class Visit:
                 await asyncio.wait_for(self.world.closing.wait(), seconds)
 
     async def _hang(self) -> None:
-        """Wait until the client hangs up: the kernel is asked, since unread data hides the stream's end."""
+        """Wait until the client is gone; where the body is not read, only the kernel knows of a reset.
+
+        A plain close with unread data before it stays hidden until the client's kernel gives up.
+        """
         poller = select.poll()
         poller.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP | select.POLLHUP)
         while not (self.world.closing.is_set() or self._transport.is_closing() or poller.poll(0)):

@@ -49,7 +49,10 @@ def zeros(size: int) -> Callable[[], Iterator[bytes]]:
 
 def rossum(base_url: str, **changes: Any) -> RossumConnection:
     """Make a connection with the sandbox's user."""
-    facts: dict[str, Any] = {"username": KNOWN.rossum_username, "password": WrittenSecret(KNOWN.rossum_password)}
+    facts: dict[str, Any] = {
+        "username": KNOWN.rossum_username,
+        "password": WrittenSecret(KNOWN.rossum_password),
+    }
     if changes.get("auth") == "token":
         facts = {}
     return RossumConnection(name="acme-rossum", base_url=base_url, **facts | changes)

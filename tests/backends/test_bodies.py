@@ -149,11 +149,10 @@ def test_base64_of_a_large_piece() -> None:
 def test_changed_size(size: int) -> None:
     """Content of another length is a change, and never more than announced goes out."""
     changed = File("scan.pdf", "application/pdf", size, lambda: iter((b"con", b"tent")))
-    sent = b""
+    sent: list[bytes] = []
     with pytest.raises(ContentChanged, match=r"scan\.pdf"):
-        for piece in exact(changed):
-            sent += piece
-    assert len(sent) <= size
+        sent.extend(exact(changed))
+    assert len(b"".join(sent)) <= size
 
 
 def test_name_that_is_no_text_does_not_stop_the_document() -> None:

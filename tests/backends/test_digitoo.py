@@ -1,7 +1,9 @@
-"""The Digitoo backend keeps the contract, in both encodings, and lives with what the vendor does not publish."""
+"""The Digitoo backend keeps the contract in both encodings, and lives with what is not published."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -62,13 +64,13 @@ class DigitooContract(ServiceContract):
     service = "digitoo"
     upload_path = "*/upload"
     secret = KNOWN.digitoo_password
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
     @pytest.fixture
     def world(self, sandbox: SandboxServer, connect: Connect) -> World:
         """A logged-out backend and the sandbox's ledger."""
         return World(
-            connect(upload=self.settings),
+            connect(upload=dict(self.settings)),
             lambda: [Taken(one.file_name, one.sha256) for one in sandbox.ledger.entries],
             lambda: self.strike(sandbox, reset="after_commit"),
             queue_id="q7",
@@ -98,13 +100,13 @@ class DigitooContract(ServiceContract):
 class TestDigitooMultipart(DigitooContract):
     """The vendor's documented form."""
 
-    settings: dict[str, Any] = {}
+    settings = MappingProxyType[str, Any]({})
 
 
 class TestDigitooJson(DigitooContract):
     """The connector's columns as a JSON object."""
 
-    settings: dict[str, Any] = {"encoding": "json_base64"}
+    settings = MappingProxyType[str, Any]({"encoding": "json_base64"})
 
 
 @pytest.mark.parametrize("shape", [one for one in DigitooAnswer if one is not DigitooAnswer.NONE])
@@ -128,6 +130,10 @@ def test_numeric_queue_id_is_an_integer_in_json(sandbox: SandboxServer, connect:
     sandbox.world.options = SandboxOptions(digitoo_queues=("42",))
     connect(upload={"encoding": "json_base64", "path": "/api/v2/upload"}).upload(parcel(queue_id="42"))
     assert sandbox.ledger.entries[0].queue == "42"
+    backend = connect(upload={"encoding": "json_base64"})
+    for queue_id, written in [("42", 42), ("q7", "q7"), ("042", "042")]:
+        body = backend._body(parcel(queue_id=queue_id))
+        assert json.loads(b"".join(body.pieces()))["QueueID"] == written
 
 
 def test_form_settings(sandbox: SandboxServer, connect: Connect) -> None:
@@ -216,7 +222,9 @@ def test_namesakes_cannot_be_told(sandbox: SandboxServer, connect: Connect) -> N
         "no documents",
     ],
 )
-def test_list_that_cannot_be_read_is_no_clear_no(sandbox: SandboxServer, connect: Connect, answer: Any) -> None:
+def test_list_that_cannot_be_read_is_no_clear_no(
+    sandbox: SandboxServer, connect: Connect, answer: Any
+) -> None:
     """A list without names or times, or none at all, cannot tell: a no would send the document twice."""
     sandbox.play([{"match": {"path": "*/documents"}, "do": {"status": 200, "body": answer}}])
     with pytest.raises(CannotTell):

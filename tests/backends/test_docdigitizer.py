@@ -1,4 +1,4 @@
-"""The DocDigitizer backend keeps the contract, and every message code of the specification has its outcome."""
+"""The DocDigitizer backend keeps the contract, and every specified message code has its outcome."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -79,7 +79,7 @@ class TestDocDigitizer(ServiceContract):
     def test_specified_code(
         self, world: World, sandbox: SandboxServer, status: int, expected: Expected
     ) -> None:
-        """Every message code of the specification has the outcome and the record that the product promises."""
+        """Every specified message code has the outcome and the record that the product promises."""
         body = {"detail": "invented", "status": status, "title": "Invented"}
         self.strike(sandbox, status=status, body={**body, "code": expected.code} if expected.code else body)
         with pytest.raises(expected.kind) as raised:
@@ -180,7 +180,11 @@ def test_list_without_tags_cannot_tell(sandbox: SandboxServer, connect: Connect)
         {
             "status": 200,
             "body": {"documents": []},
-            "headers": {"X-More-Results-Available": "true", "X-Cursor-Was-Broken": "true", "X-Cursor-ID": "c"},
+            "headers": {
+                "X-More-Results-Available": "true",
+                "X-Cursor-Was-Broken": "true",
+                "X-Cursor-ID": "c",
+            },
         },
     ],
 )

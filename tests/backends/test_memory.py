@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotfolder.backends.base import CannotTell, Refused, Uncertain, Unavailable
+from hotfolder.backends.base import CannotTell, Refused, Unavailable, Uncertain
 from hotfolder.backends.memory import Memory
 from tests.backends.contract import BackendContract, Taken, World
 from tests.backends.parcels import parcel

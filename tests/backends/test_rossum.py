@@ -102,7 +102,9 @@ class TestRossum(ServiceContract):
         assert world.taken() == []
 
     @pytest.mark.parametrize("do", [{"truncated_json": True}, {"empty_body": True}])
-    def test_yes_without_task_is_uncertain(self, world: World, sandbox: SandboxServer, do: dict[str, Any]) -> None:
+    def test_yes_without_task_is_uncertain(
+        self, world: World, sandbox: SandboxServer, do: dict[str, Any]
+    ) -> None:
         """A 202 that does not name its task is no yes: the document was taken and must be asked for."""
         self.strike(sandbox, **do)
         with pytest.raises(Uncertain):
@@ -299,7 +301,7 @@ def test_found_by_name_without_mark(sandbox: SandboxServer, connect: Connect) ->
 
 
 def test_document_without_annotation_is_not_adopted(sandbox: SandboxServer, connect: Connect) -> None:
-    """A namesake that no annotation explains is asked for again while it is young, and then left to people."""
+    """A namesake that no annotation explains is asked for again while young, then left to people."""
     sandbox.play([{"match": {"path": "*/uploads*"}, "do": {"fate": "no_annotation"}}])
     backend = connect()
     backend.upload(parcel())
@@ -384,7 +386,9 @@ def test_follow_up_while_the_service_is_down(sandbox: SandboxServer, connect: Co
 
 def test_metadata_is_measured_in_bytes(connect: Connect) -> None:
     """Accents count as the bytes that are sent."""
-    room = 4096 - len(json.dumps({"n": "", "hotfolder": {"upload_id": "u", "sha256": "s"}}, separators=(",", ":")))
+    room = 4096 - len(
+        json.dumps({"n": "", "hotfolder": {"upload_id": "u", "sha256": "s"}}, separators=(",", ":"))
+    )
     facts: dict[str, Any] = {"upload_id": "u", "sha256": "s"}
     connect().upload(parcel(CONTENT, metadata={"n": "č" * (room // 2)}, **facts))
     with pytest.raises(Refused):

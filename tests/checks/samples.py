@@ -3,8 +3,6 @@
 import functools
 import io
 import re
-import shutil
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ from pathlib import Path
 import img2pdf
 import pikepdf
 import pypdf
-from PIL import Image, ImageSequence, TiffImagePlugin
+from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
@@ -38,7 +36,9 @@ class Sample:
         """Tell whether the first `length` bytes are a complete document too."""
         if length >= len(self.content) - self.trailing:
             return True
-        return any(end <= length and not COMMENT.sub(b"", self.content[end:length]).strip(WHITE) for end in self.ends)
+        return any(
+            end <= length and not COMMENT.sub(b"", self.content[end:length]).strip(WHITE) for end in self.ends
+        )
 
 
 def pdf(content: bytes, *revisions: bytes) -> Sample:
@@ -53,7 +53,11 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (24, 16)) -> Image.Image:
     gradient = Image.radial_gradient("L").resize(size)
     if mode == "I;16":
         return Image.frombytes("I;16", size, bytes(range(256)) * (size[0] * size[1] * 2 // 256))
-    return gradient.convert(mode) if mode != "RGB" else Image.merge("RGB", [gradient, gradient.rotate(90), gradient])
+    return (
+        gradient.convert(mode)
+        if mode != "RGB"
+        else Image.merge("RGB", [gradient, gradient.rotate(90), gradient])
+    )
 
 
 def saved(image: Image.Image, kind: str, **options) -> bytes:
@@ -119,16 +123,21 @@ def written_by_hand(*, entry_end: bytes = b" \n", shift: int = 0, hybrid: bool =
     """Write a minimal PDF whose offsets count from `shift` bytes before it."""
     body = b"%PDF-1.5\n"
     places = []
-    for number, content in enumerate((b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"), 1):
+    for number, content in enumerate(
+        (b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"), 1
+    ):
         places.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     extra = b""
     if hybrid:
         extra = b"/XRefStm %d" % (len(body) + shift)
         entries = bytes((1, 0, places[1] + shift))
-        body += b"3 0 obj\n<</Type/XRef/Size 4/W[1 1 1]/Index[2 1]/Length %d>>\nstream\n%s\nendstream\nendobj\n" % (
-            len(entries),
-            entries,
+        body += (
+            b"3 0 obj\n<</Type/XRef/Size 4/W[1 1 1]/Index[2 1]/Length %d>>\nstream\n%s\nendstream\nendobj\n"
+            % (
+                len(entries),
+                entries,
+            )
         )
     table = b"xref\n0 3\n0000000000 65535 f" + entry_end
     table += b"".join(b"%010d 00000 n" % (place + shift) + entry_end for place in places)
@@ -149,8 +158,9 @@ def pdfs() -> Iterator[tuple[str, Sample]]:
     yield "pikepdf, encrypted", pdf(pikepdf_pdf(encryption=encryption))
     yield "pikepdf, linearised", pdf(linearised)
     yield "pikepdf, object streams", pdf(streams)
-    yield "pikepdf, linearised, object streams", pdf(
-        pikepdf_pdf(linearize=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    yield (
+        "pikepdf, linearised, object streams",
+        pdf(pikepdf_pdf(linearize=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)),
     )
     yield "pikepdf, linearised, encrypted", pdf(pikepdf_pdf(linearize=True, encryption=encryption))
     yield "pypdf", pdf(pypdf_pdf())
@@ -187,14 +197,17 @@ def jpegs() -> Iterator[tuple[str, Sample]]:
     yield "CMYK", Sample(JPEG, saved(picture("CMYK"), "JPEG"))
     yield "restart markers", Sample(JPEG, saved(picture(size=(64, 64)), "JPEG", restart_marker_blocks=1))
     yield "thumbnail", Sample(JPEG, with_thumbnail())
-    yield "comment, profile", Sample(JPEG, saved(picture(), "JPEG", comment=b"\xff\xd9", icc_profile=b"\xff\xd9" * 50))
+    yield (
+        "comment, profile",
+        Sample(JPEG, saved(picture(), "JPEG", comment=b"\xff\xd9", icc_profile=b"\xff\xd9" * 50)),
+    )
     yield "fill bytes", Sample(JPEG, saved(picture(), "JPEG").replace(b"\xff\xda", b"\xff\xff\xff\xda", 1))
     yield "MPO", Sample(JPEG, pictures, trailing=len(pictures) - pictures.index(b"\xff\xd9\xff\xd8") - 2)
     yield "padding after", Sample(JPEG, saved(picture(), "JPEG") + bytes(100), trailing=100)
 
 
 def interlaced() -> bytes:
-    """Make an interlaced PNG of one pixel, in which all passes but the first are empty: Pillow writes none."""
+    """Make an interlaced PNG of one pixel, whose other passes are empty; Pillow writes none."""
     content = bytearray(saved(picture("L", (1, 1)), "PNG"))
     content[28] = 1  # the last byte of IHDR's data: the interlace method
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
@@ -206,8 +219,14 @@ def pngs() -> Iterator[tuple[str, Sample]]:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
         yield mode, Sample(PNG, saved(picture(mode), "PNG"))
     yield "interlaced", Sample(PNG, interlaced())
-    yield "animated", Sample(PNG, saved(picture(), "PNG", save_all=True, append_images=[picture().rotate(90)]))
-    yield "dpi, palette, transparency", Sample(PNG, saved(picture("P"), "PNG", dpi=(300, 300), transparency=0))
+    yield (
+        "animated",
+        Sample(PNG, saved(picture(), "PNG", save_all=True, append_images=[picture().rotate(90)])),
+    )
+    yield (
+        "dpi, palette, transparency",
+        Sample(PNG, saved(picture("P"), "PNG", dpi=(300, 300), transparency=0)),
+    )
     yield "line break after", Sample(PNG, saved(picture(), "PNG") + b"\n", trailing=1)
 
 
@@ -224,7 +243,10 @@ def tiffs() -> Iterator[tuple[str, Sample]]:
     yield "pages", Sample(TIFF, saved(picture(), "TIFF", **pages), trailing=6)  # Pillow fills up to 16 bytes
     yield "pages, LZW", Sample(TIFF, saved(picture(), "TIFF", compression="tiff_lzw", **pages))
     yield "pages, BigTIFF", Sample(TIFF, saved(picture(), "TIFF", big_tiff=True, **pages), trailing=12)
-    yield "many strips", Sample(TIFF, saved(picture("L", (8, 64)), "TIFF", strip_size=8, compression="tiff_lzw"))
+    yield (
+        "many strips",
+        Sample(TIFF, saved(picture("L", (8, 64)), "TIFF", strip_size=8, compression="tiff_lzw")),
+    )
     yield "Exif", Sample(TIFF, saved(picture(), "TIFF", exif=_exif()))
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotfolder.checks.sniff import foreign, sniff
+from hotfolder.checks.sniff import foreign, may_become, sniff
 from tests.checks.samples import all_samples
 
 ISO_MEDIA = b"\0\0\0\x18ftyp"
@@ -42,6 +42,21 @@ def test_too_little_or_something_else_is_no_media_type(head):
     assert sniff(head) is None
 
 
+@pytest.mark.parametrize("name", all_samples())
+def test_a_document_of_which_only_some_bytes_have_come_may_become_one(name):
+    """No beginning of a document, nor of a print job around it, is taken for something else for good."""
+    content = all_samples()[name].content
+    assert all(sniff(content[:length]) or may_become(content[:length]) for length in range(11, 100))
+    if not content.startswith(b"\x1b"):
+        assert all(sniff(content[:length]) or may_become(content[:length]) for length in range(1, 11))
+
+
+@pytest.mark.parametrize("head", [b"", b"hello", b"GIF89a", b"@PJL".ljust(1029), bytes(4)])
+def test_what_cannot_become_a_document_any_more_is_known(head):
+    """Nothing at all, another signature, or a kilobyte without %PDF-."""
+    assert not may_become(head)
+
+
 def zipped(name: str, content: str = "") -> bytes:
     """Write a ZIP archive with one file."""
     target = io.BytesIO()
@@ -68,7 +83,10 @@ def zipped(name: str, content: str = "") -> bytes:
         (b"\x1b%-12345X@PJL\n", "a print job (PJL)"),
         (rb"{\rtf1\ansi", "an RTF document"),
         (zipped("[Content_Types].xml"), "a Word, Excel or PowerPoint document"),
-        (zipped("mimetype", "application/vnd.oasis.opendocument.text"), "an OpenDocument document (LibreOffice)"),
+        (
+            zipped("mimetype", "application/vnd.oasis.opendocument.text"),
+            "an OpenDocument document (LibreOffice)",
+        ),
         (zipped("mimetype", "application/epub+zip"), "an EPUB book"),
         (zipped("scan.pdf"), "a ZIP archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document or an Outlook message"),

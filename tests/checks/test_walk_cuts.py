@@ -8,7 +8,19 @@ from PIL import Image
 
 from hotfolder.checks.walk import walk
 from hotfolder.checks.window import BytesWindow
-from tests.checks.samples import JPEG, PDF, PJL, PNG, TIFF, Sample, all_samples, pdf, pikepdf_pdf, revised, saved
+from tests.checks.samples import (
+    JPEG,
+    PDF,
+    PJL,
+    PNG,
+    TIFF,
+    Sample,
+    all_samples,
+    pdf,
+    pikepdf_pdf,
+    revised,
+    saved,
+)
 
 unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """Other programs write the documents: their time says nothing about the walk."""
@@ -30,9 +42,11 @@ def test_whole_documents_of_every_producer_are_taken(name):
 
 @pytest.mark.parametrize("name", all_samples())
 def test_no_beginning_of_a_document_is_whole(name):
-    """At every cut the walk says no, unless what is left is a complete document (see docs/structure-walk.md)."""
+    """At every cut the walk says no, unless a complete document is left (see docs/structure-walk.md)."""
     sample = all_samples()[name]
-    taken = [length for length in range(len(sample.content)) if whole(sample.media_type, sample.content[:length])]
+    taken = [
+        length for length in range(len(sample.content)) if whole(sample.media_type, sample.content[:length])
+    ]
     assert taken == [length for length in range(len(sample.content)) if sample.whole_at(length)]
 
 
@@ -48,7 +62,7 @@ def test_every_refusal_gives_a_sentence(name):
 
 @pytest.mark.parametrize("name", [name for name in all_samples() if not name.startswith("TIFF")])
 def test_a_tail_of_zero_bytes_is_found(name):
-    """A file of full size of which only a part arrived is not whole, except where a whole document stands before."""
+    """A file of full size of which only a part arrived is not whole, unless that part is a document."""
     sample = all_samples()[name]
     size = len(sample.content)
     for arrived in range(size // 10, size, max(size // 10, 1)):
@@ -99,7 +113,9 @@ def documents(draw) -> Sample:
 
 
 @unhurried
-@given(st.one_of(pictures(), documents()), st.lists(st.floats(0, 1, exclude_max=True), min_size=5, max_size=20))
+@given(
+    st.one_of(pictures(), documents()), st.lists(st.floats(0, 1, exclude_max=True), min_size=5, max_size=20)
+)
 def test_random_documents_are_taken_and_random_cuts_are_found(sample, fractions):
     """The property holds for documents that nobody chose."""
     assert whole(sample.media_type, sample.content)

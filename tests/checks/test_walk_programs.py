@@ -1,6 +1,5 @@
 """Documents that other programs write are taken, and cut ones are found."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -10,12 +9,21 @@ from hotfolder.checks.sniff import sniff
 from hotfolder.checks.walk import walk
 from hotfolder.checks.window import BytesWindow
 from tests.checks.samples import Sample, pdf, picture, reportlab_pdf, saved
+from tests.tools import need
+
+PACKAGES = {
+    "qpdf": "qpdf",
+    "tiffcp": "libtiff-tools",
+    "scanimage": "sane-utils",
+    "soffice": "libreoffice-writer-nogui",
+    "gs": "ghostscript",
+}
+"""Debian's package of each program."""
 
 
 def run(folder, *command: str) -> None:
-    """Run a program in the folder, or skip the test where it is missing."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+    """Run a program in the folder; it is installed where it is missing, or the test is skipped."""
+    need(command[0], PACKAGES[command[0]])
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
 
 
@@ -29,7 +37,6 @@ def prove(sample: Sample) -> None:
         assert walk(sample.media_type, BytesWindow(content[:length])).whole == sample.whole_at(length), length
 
 
-@pytest.mark.needs("qpdf", "qpdf")
 @pytest.mark.parametrize(
     "options",
     [
@@ -48,7 +55,6 @@ def test_qpdf(tmp_path, options):
     prove(pdf((tmp_path / "out.pdf").read_bytes()))
 
 
-@pytest.mark.needs("tiffcp", "libtiff-tools")
 @pytest.mark.parametrize(
     "options",
     [
@@ -72,7 +78,6 @@ def test_libtiff(tmp_path, options):
     prove(Sample("image/tiff", (tmp_path / "out.tif").read_bytes()))
 
 
-@pytest.mark.needs("tiffcp", "libtiff-tools")
 def test_libtiff_adding_pages(tmp_path):
     """A page added to a finished TIFF is missed when it is cut, since the page before points to it."""
     (tmp_path / "fax.tif").write_bytes(saved(picture("1", (64, 64)), "TIFF"))
@@ -83,7 +88,6 @@ def test_libtiff_adding_pages(tmp_path):
         assert pages.n_frames == 3
 
 
-@pytest.mark.needs("scanimage", "sane-utils")
 @pytest.mark.parametrize("kind", ["tiff", "png", "jpeg", "pdf"])
 @pytest.mark.parametrize("mode", ["Gray", "Color"])
 def test_scanimage(tmp_path, kind, mode):
@@ -95,7 +99,6 @@ def test_scanimage(tmp_path, kind, mode):
     prove(pdf(content) if kind == "pdf" else Sample(f"image/{kind}", content))
 
 
-@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
 def test_libreoffice(tmp_path):
     """A letter exported by LibreOffice."""
     (tmp_path / "letter.txt").write_text("Invoice 1\n" * 100, "utf-8")
@@ -104,7 +107,6 @@ def test_libreoffice(tmp_path):
     prove(pdf((tmp_path / "letter.pdf").read_bytes()))
 
 
-@pytest.mark.skipif(shutil.which("gs") is None, reason="Ghostscript is not installed")
 def test_ghostscript(tmp_path):
     """A PDF printed anew by Ghostscript, as many print servers do."""
     (tmp_path / "in.pdf").write_bytes(reportlab_pdf())

@@ -92,7 +92,10 @@ def test_loopback_is_known_by_name_and_number(host, loopback):
     assert is_loopback(host) is loopback
 
 
-@pytest.mark.parametrize(("written", "message"), [("~/x", "~ is not expanded"), ("''", "a path"), ('"a\\0b"', "a path"), ("5", "a path")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [("~/x", "~ is not expanded"), ("''", "a path"), ('"a\\0b"', "a path"), ("5", "a path")],
+)
 def test_what_is_no_path_is_refused(queue_complaints, written, message):
     """A home folder's sign, nothing, NUL and numbers are no paths."""
     assert message in queue_complaints(f"folder: {written}")[0]

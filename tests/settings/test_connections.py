@@ -179,7 +179,7 @@ def test_limits_are_positive_numbers(refuse, limits):
 
 def test_attribute_names_are_no_keys(refuse):
     """The file has keys without units; `connect_s` is a mistake there."""
-    assert refuse("backend: docdigitizer, api_key: k, timeouts: {connect_s: 4}").keys() == {
+    assert refuse("backend: docdigitizer, api_key: k, timeouts: {connect_s: 4s}").keys() == {
         "timeouts.connect_s"
     }
 

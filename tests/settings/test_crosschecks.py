@@ -60,13 +60,19 @@ def test_a_queue_needs_a_folder_or_a_root(complaints, head):
     ]
 
 
-@pytest.mark.parametrize("folder", ["/srv/x", "/srv/x/", "/srv/x/y/z", "/srv/x/done", "/srv/y/../x"])
+def test_a_bad_root_is_told_once(complaints, head):
+    """The queues that live below it are not blamed."""
+    [line] = complaints(head.replace("/srv/hotfolder", "~/hotfolder") + "  q: {connection: doc}\n")
+    assert line == "1:7: root: write the whole path: ~ is not expanded"
+
+
+@pytest.mark.parametrize("folder", ["/srv/x", "/srv/x/", "/srv/x/y/z", "/srv/y/../x"])
 def test_a_drop_folder_is_not_inside_another(two, folder):
     """Equal, nested, by another spelling: one problem, at the key `folder`."""
-    lines = two("folder: /srv/x", f"queue_id: 1, folder: {folder}")
-    assert lines == [
-        "7:37: queues.b.folder: is or lies in the drop folder of queue `a`; each queue needs a folder of its own"
-    ]
+    [line] = two("folder: /srv/x", f"queue_id: 1, folder: {folder}")
+    assert line.startswith(
+        "7:37: queues.b.folder: is or lies in the drop folder of queue `a`; each queue needs"
+    )
 
 
 def test_folders_with_a_common_beginning_are_apart(load, head):
@@ -129,9 +135,8 @@ def test_the_journal_is_in_no_drop_folder(two, complaints, head):
 def test_names_are_safe_everywhere(complaints, head, name):
     """A queue's name becomes a folder's name, a label and a part of addresses."""
     [line] = complaints(f"{head}  {name}: {{connection: doc}}\n")
-    assert (
-        line
-        == f"6:3: queues.{name}: expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
+    assert line.startswith(
+        f"6:3: queues.{name}: expected a name of at most 64 letters, digits, `.`, `_` and `-`"
     )
 
 

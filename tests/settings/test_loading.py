@@ -36,37 +36,30 @@ queues:
 grace: -1s
 log: {level: LOUD}
 """
-MISTAKES = [
-    "1:7: root: write the whole path: ~ is not expanded",
-    "2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, "
-    "http, log (did you mean `state_dir`?)",
-    "4:3: connections.acme.password: is needed (or give `token` alone)",
-    "6:15: connections.acme.base_url: documents travel over TLS: write https://, or set `allow_insecure_http: true` "
-    "on this connection",
-    "8:5: connections.acme.passwrd: there is no such key here; `hotfolder schema config` lists them "
-    "(did you mean `password`?)",
-    "9:25: connections.acme.timeouts.connect: a number needs its unit: write 30s, 10m, 1h or 7d",
-    "10:16: connections.acme.statuses.40: expected an HTTP status such as 409, or status and code such as "
-    "403 NO_LICENCE",
-    "11:20: connections.other.backend: expected one of rossum, digitoo, docdigitizer (did you mean `digitoo`?)",
-    "13:3: queues.invoices.queue_id: is missing: connection `acme` needs the id of the service's own queue",
-    "16:5: queues.invoices.setle: there is no such key here; `hotfolder schema config` lists them "
-    "(did you mean `settle`?)",
-    "17:18: queues.invoices.types[1]: expected one of pdf, jpeg, png, tiff",
-    "18:15: queues.invoices.max_size: expected a size such as 25MiB, 40MB, 512kB or a number of bytes",
-    "19:16: queues.invoices.recursive: write true or false",
-    "20:11: queues.invoices.mode: expected one of single, batch",
-    "21:5: queues.invoices.schedule: `schedule` is not available yet; leave it out",
-    "23:5: queues.receipts.connection: there is no such key under `connections` (did you mean `acme`?)",
-    "25:5: queues.receipts.folder: is or lies in the drop folder of queue `invoices`; each queue needs a folder of "
-    "its own",
-    "26:15: queues.receipts.patience: a number needs its unit: write 30s, 10m, 1h or 7d",
-    "27:5: queues.receipts.patience: this key is already on line 26; keep one of the two",
-    "28:3: queues.bad name: expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or "
-    "digit",
-    "29:8: grace: expected a duration such as 500ms, 2s, 10m, 1h30m or 7d",
-    "30:14: log.level: expected one of TRACE, DEBUG, INFO, SUCCESS, WARNING, ERROR, CRITICAL",
-]
+MISTAKES = """\
+1:7: root: write the whole path: ~ is not expanded
+2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, http, log (did you mean `state_dir`?)
+4:3: connections.acme.password: is needed (or give `token` alone)
+6:15: connections.acme.base_url: documents travel over TLS: write https://, or set `allow_insecure_http: true` on this connection
+8:5: connections.acme.passwrd: there is no such key here; `hotfolder schema config` lists them (did you mean `password`?)
+9:25: connections.acme.timeouts.connect: a number needs its unit: write 30s, 10m, 1h or 7d
+10:16: connections.acme.statuses.40: expected an HTTP status such as 409, or status and code such as 403 NO_LICENCE
+11:20: connections.other.backend: expected one of rossum, digitoo, docdigitizer (did you mean `digitoo`?)
+13:3: queues.invoices.queue_id: is missing: connection `acme` needs the id of the service's own queue
+16:5: queues.invoices.setle: there is no such key here; `hotfolder schema config` lists them (did you mean `settle`?)
+17:18: queues.invoices.types[1]: expected one of pdf, jpeg, png, tiff
+18:15: queues.invoices.max_size: expected a size such as 25MiB, 40MB, 512kB or a number of bytes
+19:16: queues.invoices.recursive: write true or false
+20:11: queues.invoices.mode: expected one of single, batch
+21:5: queues.invoices.schedule: `schedule` is not available yet; leave it out
+23:5: queues.receipts.connection: there is no such key under `connections` (did you mean `acme`?)
+25:5: queues.receipts.folder: is or lies in the drop folder of queue `invoices`; each queue needs a folder of its own
+26:15: queues.receipts.patience: a number needs its unit: write 30s, 10m, 1h or 7d
+27:5: queues.receipts.patience: this key is already on line 26; keep one of the two
+28:3: queues.bad name: expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit
+29:8: grace: expected a duration such as 500ms, 2s, 10m, 1h30m or 7d
+30:14: log.level: expected one of TRACE, DEBUG, INFO, SUCCESS, WARNING, ERROR, CRITICAL
+""".splitlines()  # noqa: E501 — whole lines, as an operator sees them
 
 
 def test_all_mistakes_are_told_at_once(complaints):
@@ -108,7 +101,7 @@ def test_two_readings_of_one_file_are_equal(load, head):
 
 
 def test_the_level_of_the_log_may_be_written_small(load, head):
-    """debug is DEBUG."""
+    """Small letters mean the same level."""
     assert load(f"{head}  q: {{connection: doc}}\nlog: {{level: debug}}\n").log.level == "DEBUG"
 
 
@@ -152,6 +145,9 @@ def test_a_byte_order_mark_is_no_mistake(head, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_bytes(f"\ufeff{head}  q: {{connection: doc}}\n".replace("\n", "\r\n").encode())
     assert load_settings(file, {}).queues
+    file.write_bytes("\ufeffrot: 1\n".encode())
+    with pytest.raises(SettingsError, match=r"config.yaml:1:1: rot: "):
+        load_settings(file, {})
 
 
 def test_the_file_is_found_by_option_variable_or_default():

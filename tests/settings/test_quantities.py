@@ -47,7 +47,7 @@ def test_durations_as_people_write_them(text, seconds):
 )
 def test_what_is_no_duration_is_refused(text):
     """Bare numbers, unknown units, wrong order and signs are no durations."""
-    with pytest.raises(ValueError, match="duration|unit"):
+    with pytest.raises(ValueError, match=r"duration|unit"):
         parse_duration_s(text)
 
 

@@ -46,6 +46,7 @@ def test_defaults_are_shown_as_people_write_them(schema):
         "types": ["pdf", "jpeg", "png", "tiff"],
     }
     assert queue["companion_timeout"]["default"] == "10m"
+    assert "default" not in schema["$defs"]["RossumConnection"]["properties"]["timeouts"]
     assert not {"<name>", "<source>", "name", "source"} & {*queue, *schema["properties"]}
     assert set(schema["required"]) == {"connections", "queues"}
     assert schema["$defs"]["Queue"]["required"] == ["connection"]

@@ -5,6 +5,7 @@ import traceback
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hotfolder.settings import DigitooConnection, SecretUnavailable, SettingsError
 from hotfolder.settings.secrets import CredentialSecret, EnvironmentSecret, FileSecret, WrittenSecret
@@ -22,10 +23,12 @@ ASCII_SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_
 
 
 def password_of(load, written, environ=None, **options):
+    """Load a connection whose password is written like this, and return it."""
     return load(TEMPLATE.format(password=written), environ, **options).connections["acme"].password
 
 
 def private(path, content):
+    """Write a file for its owner alone."""
     path.write_bytes(content)
     path.chmod(0o600)
     return path
@@ -81,6 +84,7 @@ def test_a_file_for_owner_and_group_is_accepted(tmp_path):
     assert FileSecret(file).reveal() == "x"
 
 
+@pytest.mark.timeout(20)
 def test_what_is_no_small_text_file_is_refused(tmp_path):
     """Pipes, folders, huge, binary and empty files are told apart, and a pipe does not block."""
     os.mkfifo(tmp_path / "pipe", 0o600)
@@ -101,9 +105,9 @@ def test_what_is_no_small_text_file_is_refused(tmp_path):
 def test_missing_secrets_are_problems_of_the_configuration(complaints):
     """File, variable and credential are looked for when the configuration is read, each at its line."""
     for written, text in {
-        "{file: gone}": "gone cannot be read (No such file or directory); create it, readable by this program's user",
+        "{file: gone}": "gone cannot be read (No such file or directory); create it, readable by this",
         "{env: GONE}": "the environment variable GONE is not set; set it for this program",
-        "{credential: gone}": "the credential gone is not there: CREDENTIALS_DIRECTORY is not set; start the program",
+        "{credential: gone}": "the credential gone is not there: CREDENTIALS_DIRECTORY is not set; start",
     }.items():
         [line] = complaints(TEMPLATE.format(password=written))
         assert line.startswith("2:83: connections.acme.password: ")
@@ -165,6 +169,9 @@ def test_a_model_made_by_a_program_takes_text_as_a_secret():
     connection = DigitooConnection(name="acme", token="zQ9x")
     assert connection.token.reveal() == "zQ9x"
     assert "zQ9x" not in repr(connection)
+    with pytest.raises(ValidationError) as caught:
+        DigitooConnection(name="acme", tokn="zQ9x")
+    assert "zQ9x" not in str(caught.value)
 
 
 def everything_said_by(error):
@@ -250,6 +257,7 @@ SYNTAX = [
 
 @given(secret=st.from_regex(r"zQ9x[a-z0-9]{3,12}", fullmatch=True), shape=st.sampled_from(SYNTAX))
 @example(secret="zQ9xhunter2", shape="*{}")
+@example(secret="zQ9xhunter2", shape="!{}!x y")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 def test_no_syntax_error_repeats_a_value(load, secret, shape):
     """A password that YAML takes for syntax stays out of the message about it."""

@@ -1,0 +1,62 @@
+"""From a rename into the folder to the first byte of the request at the service, with `settle: 0s`.
+
+Once on an otherwise idle daemon, and once while other documents of other queues are being claimed and sent.
+"""
+
+import hashlib
+import threading
+import time
+
+from benchmarks.place import DIGITOO, Place, daemon, machine, png_of, share, until
+from hotfolder.sandbox.server import SandboxServer
+
+DROPS = 200
+GOAL_MEDIAN_MS, GOAL_P99_MS = 20.0, 100.0
+
+
+def main() -> None:
+    """Print a line for each of the two cases, with the goals."""
+    print(machine())
+    for busy in (False, True):
+        with SandboxServer() as sandbox, daemon(DIGITOO, sandbox.origin, queues=3, concurrency=8) as place:
+            delays = _measure(place, sandbox, busy=busy)
+        median, p99 = share(delays, 0.5), share(delays, 0.99)
+        print(
+            f"{'while others are claimed' if busy else 'idle':26} {len(delays)} drops: "
+            f"median {median:.1f} ms (goal {GOAL_MEDIAN_MS:.0f}), p99 {p99:.1f} ms (goal {GOAL_P99_MS:.0f})"
+        )
+
+
+def _measure(place: Place, sandbox: SandboxServer, *, busy: bool) -> list[float]:
+    dropped: dict[str, float] = {}
+    over = threading.Event()
+    other = threading.Thread(target=_others, args=(place, over))
+    if busy:
+        other.start()
+    outside = place.top / "outside.png"
+    for number in range(DROPS):
+        content = png_of(50_000, number)
+        outside.write_bytes(content)
+        dropped[hashlib.sha256(content).hexdigest()] = time.time()
+        outside.rename(place.drop("q0") / f"drop{number}.png")
+        time.sleep(0.02)
+    over.set()
+    if busy:
+        other.join()
+    until(lambda: dropped.keys() <= {e.sha256 for e in sandbox.ledger.entries}, 60)
+    arrived = {e.sha256: e.arrived_at for e in sandbox.ledger.entries}
+    return [(arrived[digest] - moment) * 1000 for digest, moment in dropped.items()]
+
+
+def _others(place: Place, over: threading.Event) -> None:
+    """Keep two other queues busy with 20 documents a second."""
+    number = 10**6
+    while not over.wait(0.05):
+        number += 1
+        hidden = place.drop(f"q{1 + number % 2}") / ".hidden"
+        hidden.write_bytes(png_of(50_000, number))
+        hidden.rename(hidden.with_name(f"other{number}.png"))
+
+
+if __name__ == "__main__":
+    main()

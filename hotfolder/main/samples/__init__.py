@@ -1,0 +1,1 @@
+"""Four small documents, one of each type, for the demonstration."""

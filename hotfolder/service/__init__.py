@@ -1,0 +1,6 @@
+"""The daemon: build the pipeline from the configuration, run it, reload it, stop it."""
+
+from hotfolder.service.daemon import Outcome, Service
+from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
+
+__all__ = ["AlreadyRunningError", "Outcome", "Service", "SystemClock", "Works"]

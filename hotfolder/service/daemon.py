@@ -1,0 +1,217 @@
+"""Run the daemon: start, serve, reload, stop; and `once`."""
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from hotfolder import spool, status, unixsocket
+from hotfolder.arrivals import NOT_LOOKED_AT
+from hotfolder.journal import Journal
+from hotfolder.model import Clock
+from hotfolder.pipeline import Line
+from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
+from hotfolder.settings import Settings, SettingsError, load_settings
+from hotfolder.systemd import Notifier
+
+_STATUS_EVERY_S = 10.0
+_ONCE_LOOKS_S = 0.05
+_LOOKS_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How `once` ended: its exit status and one sentence."""
+
+    code: int
+    text: str
+
+
+class Service:
+    """One daemon on one state directory."""
+
+    def __init__(self, settings: Settings, environ: dict[str, str], clock: Clock | None = None) -> None:
+        """Take the state directory; raises `AlreadyRunningError`, `JournalError` or OSError."""
+        self.settings = settings
+        self._environ = environ
+        self._clock = clock or SystemClock()
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._lock = _lock_state(settings.state_dir)
+        self.journal = Journal(settings.state_dir)
+        self._notifier = Notifier(environ)
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self.works: Works | None = None
+
+    def ask_to_stop(self) -> None:
+        """Begin to end: SIGTERM, SIGINT."""
+        self._stop.set()
+
+    def ask_to_reload(self) -> None:
+        """Read the configuration anew: SIGHUP."""
+        self._reload.set()
+
+    async def run(self) -> bool:
+        """Run until told to stop; tell whether every request ended within the grace period."""
+        control = await unixsocket.serve(self.settings.state_dir, self._answer)
+        self._begin(self.settings)
+        try:
+            await self._until_stopped()
+            self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((self.settings.grace_s + 5) * 1e6)}")
+            return await self._works().stop(self.settings.grace_s)
+        finally:
+            control.close()
+            self._end()
+
+    async def once(self, timeout_s: float | None, progress: Any) -> Outcome:
+        """Take what is there, wait until it is filed, and say how it went; `progress` is called with counts."""
+        self._begin(self.settings)
+        works = self._works()
+        deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
+        try:
+            while (found := _verdict(works, deadline, self._stop.is_set())) is None:
+                self._raise_failure()
+                progress(works)
+                await asyncio.sleep(_ONCE_LOOKS_S)
+            progress(works)
+            await works.stop(self.settings.grace_s)
+            return found
+        finally:
+            self._end()
+
+    def _begin(self, settings: Settings) -> None:
+        self.settings = settings
+        self.works = Works(settings, self.journal, self._clock)
+        self.works.start()
+
+    def _works(self) -> Works:
+        assert self.works is not None  # noqa: S101 — set by `_begin`
+        return self.works
+
+    def _end(self) -> None:
+        self.journal.close()
+        self._lock.release()
+
+    def _raise_failure(self) -> None:
+        problem = self._works().failure()
+        if problem is not None:
+            raise problem
+
+    async def _until_stopped(self) -> None:
+        heart = asyncio.get_running_loop().create_task(self._beat())
+        try:
+            await self._until_ready()
+            while not self._stop.is_set():
+                self._raise_failure()
+                if self._reload.is_set():
+                    self._reload.clear()
+                    await self._reloaded()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOKS_S):
+                        await self._stop.wait()
+        finally:
+            heart.cancel()
+
+    async def _until_ready(self) -> None:
+        """Tell systemd once every folder was scanned, or found to be offline."""
+        while not self._stop.is_set():
+            self._raise_failure()
+            drops = [line.drop for _, line in self._works().lines()]
+            if all(drop.scans or drop.offline != NOT_LOOKED_AT for drop in drops):
+                self._notifier.tell("READY=1", f"STATUS={self._summary()}")
+                logger.info("ready: {}", self._summary())
+                return
+            await asyncio.sleep(_ONCE_LOOKS_S)
+
+    async def _beat(self) -> None:
+        """Feed systemd's watchdog while every loop runs, and tell the counts."""
+        nap_s = self._notifier.watchdog_s or _STATUS_EVERY_S
+        while True:
+            await asyncio.sleep(min(nap_s, _STATUS_EVERY_S))
+            if self._works().failure() is None:
+                self._notifier.tell("WATCHDOG=1", f"STATUS={self._summary()}")
+
+    def _summary(self) -> str:
+        queues = self._report()["queues"]
+        counts = {
+            k: sum(q["counts"][k] for q in queues)
+            for k in ("waiting", "claimed", "uncertain", "done", "failed")
+        }
+        return f"{len(queues)} queues, " + ", ".join(f"{n} {k}" for k, n in counts.items())
+
+    def _report(self) -> dict[str, Any]:
+        return status.report(self._works().lanes, self.journal.reader.tallies(), self._clock.wall())
+
+    async def _reloaded(self) -> None:
+        """Go over to the configuration as it is on disk now; a bad one changes nothing."""
+        self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            settings = load_settings(self.settings.source, self._environ)
+        except SettingsError as problem:
+            logger.error("the new configuration is refused, the old one stays:\n{}", problem)
+            settings = None
+        if settings is not None and settings.state_dir != self.settings.state_dir:
+            logger.error(
+                "the new configuration is refused: `state_dir` cannot change while the service runs; restart it"
+            )
+        elif settings is not None:
+            await self._works().stop(self.settings.grace_s)
+            self._begin(settings)
+            logger.info("the configuration was read anew")
+        self._notifier.tell("READY=1", f"STATUS={self._summary()}")
+
+    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        if question.get("ask") == "status":
+            return self._report()
+        if question.get("ask") == "why":
+            path = os.fsencode(str(question.get("file")))
+            place = status.place_of(self.settings, path)
+            if place is None:
+                return {"error": "it lies in no folder of any queue"}
+            lane, line = self._works().find(place.queue.name)
+            found = await asyncio.to_thread(status.explain, place, path, line, lane, self.journal.reader)
+            return found.as_json() if found else {"error": "there is no such file, and there never was one"}
+        return {"error": "no such question"}
+
+
+def _lock_state(state_dir: Path) -> spool.Lock:
+    folder = spool.open_folder(str(state_dir))
+    try:
+        return spool.Lock(b"lock", folder, f"process {os.getpid()}")
+    except spool.LockedError as held:
+        raise AlreadyRunningError(f"{state_dir} is in use by another hotfolder: {held}") from None
+    finally:
+        os.close(folder)
+
+
+def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | None:  # noqa: FBT001 — a fact
+    """Decide whether `once` is over, and with which exit status."""
+    lines = works.lines()
+    stuck = [(line.queue.name, *status.state_of(lane, line)) for lane, line in lines]
+    for name, state, reason in stuck:
+        if state == "paused" or (state == "offline" and reason != NOT_LOOKED_AT):
+            return Outcome(3, f"queue {name} is {state}: {reason}")
+    if deadline is not None and works.clock.monotonic() >= deadline:
+        return Outcome(4, "not everything was filed in time")
+    if stopped:
+        return Outcome(4, "stopped before everything was filed")
+    busy = any(_busy(line) for _, line in lines)
+    if busy or any(not line.drop.scans for _, line in lines):
+        return None
+    failed = sum(line.filed["failed"] for _, line in lines)
+    held = sum(j.held for _, line in lines for j in line.carried.values())
+    if failed or held:
+        return Outcome(
+            1, f"{failed} failed, {held} uncertain, {sum(line.filed['done'] for _, line in lines)} done"
+        )
+    return Outcome(0, f"{sum(line.filed['done'] for _, line in lines)} done")
+
+
+def _busy(line: Line) -> bool:
+    working = any(not j.held for j in line.carried.values())
+    return working or bool(line.drop.inbox.counts()["waiting"])

@@ -1,0 +1,45 @@
+"""The list of backends is complete, and its traits are what the specifications say."""
+
+from contextlib import closing
+
+import pytest
+
+from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends.base import JPEG, PDF, PNG, TIFF
+from hotfolder.settings import ConnectionSection
+from hotfolder.settings.connections import CONNECTIONS
+from tests.backends.parcels import digitoo, docdigitizer, rossum
+
+MADE = [
+    rossum("https://acme.example/api/v1"),
+    digitoo("https://digitoo.example"),
+    docdigitizer("https://docdigitizer.example"),
+]
+
+
+@pytest.mark.parametrize("connection", MADE, ids=lambda one: one.name)
+def test_every_connection_has_its_backend(connection: ConnectionSection) -> None:
+    """A connection opens the class of its name, and nothing is sent for it."""
+    name = connection.name.removeprefix("acme-")
+    with closing(open_backend(connection)) as backend:
+        assert type(backend) is BACKENDS[name]
+        assert backend.traits.name == name
+        assert backend.traits.media_types == {PDF, JPEG, PNG, TIFF}
+        assert backend.traits.needs_queue_id == connection.needs_queue_id
+
+
+def test_every_configurable_backend_is_listed() -> None:
+    """What can be configured can be opened."""
+    assert BACKENDS.keys() == CONNECTIONS.keys()
+
+
+def test_largest_documents() -> None:
+    """The limits of the specifications, and ours for Digitoo."""
+    limits = {name: backend.traits.max_bytes for name, backend in BACKENDS.items()}
+    assert limits == {"rossum": 41_943_040, "digitoo": 26_214_400, "docdigitizer": 26_214_400}
+
+
+def test_unknown_connection() -> None:
+    """A connection of no known kind is a programmer's mistake."""
+    with pytest.raises(TypeError, match="ConnectionSection"):
+        open_backend(ConnectionSection(name="odd", base_url="https://odd.example"))

@@ -1,0 +1,58 @@
+"""Recording arrows from the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hotfolder.journal import Journal
+from hotfolder.pipeline import Recorder
+from hotfolder.states import Event
+from tests.builders import journey
+from tests.pipeline.workshop import Guarded, RealClock, Workshop
+
+
+@pytest.fixture
+def until(tmp_path: Path, journal: Journal) -> Callable[..., object]:
+    """Wait in the event loop for a condition."""
+    return Workshop(tmp_path, journal, Guarded()).until
+
+
+def test_a_journal_that_cannot_be_written_is_waited_for(
+    journal: Journal, until: Callable[..., object]
+) -> None:
+    """While the disk is full a step waits and the trouble is told; when there is room it goes on."""
+    recorder = Recorder(journal, RealClock())
+    made = journey(warnings=("x" * 100_000,))
+    pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    async def scenario() -> None:
+        recording = asyncio.create_task(recorder.record(Event.CLAIM, made, None))
+        await until(lambda: recorder.trouble, "trouble")
+        assert "full" in (recorder.trouble or "")
+        assert not recording.done()
+        journal._writer.execute("PRAGMA max_page_count = 100000")
+        await recording
+
+    asyncio.run(scenario())
+    assert recorder.trouble is None
+    assert journal.reader.find(made.upload_id) == made
+
+
+def test_a_step_that_is_cancelled_leaves_the_journal_alive(journal: Journal) -> None:
+    """Cancelling steps while their rows are written costs no row, and others are written after it."""
+    recorder = Recorder(journal, RealClock())
+    made = [journey() for _ in range(50)]
+
+    async def scenario() -> None:
+        steps = [asyncio.create_task(recorder.record(Event.CLAIM, one, None)) for one in made[:-1]]
+        await asyncio.sleep(0)
+        for step in steps:
+            step.cancel()
+        await asyncio.gather(*steps, return_exceptions=True)
+        await asyncio.wait_for(recorder.record(Event.CLAIM, made[-1], None), 20)
+
+    asyncio.run(scenario())
+    assert journal.reader.unfinished() == made

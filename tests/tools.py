@@ -1,0 +1,42 @@
+"""Programs that some tests need: found, or installed where that is possible, or the test is skipped."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from fcntl import LOCK_EX, flock
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+@cache
+def need(program: str, package: str) -> str:
+    """Return the path of a program; Debian's package is installed if we are root, else the test is skipped.
+
+    In CI (CI=true) a program that cannot be had is a failure, not a skip.
+    """
+    found = shutil.which(program) or _installed(program, package)
+    if found:
+        return found
+    reason = f"{program} is missing; install Debian's package {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _installed(program: str, package: str) -> str | None:
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return None
+    # Tests run side by side, and apt does not like that.
+    with (Path(tempfile.gettempdir()) / "hotfolder-tests-apt.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if found := shutil.which(program):
+            return found
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        options = ["-o", "DPkg::Lock::Timeout=300", "-qq", "-y", "--no-install-recommends"]
+        for command in ([apt, "-qq", "update"], [apt, *options, "install", package]):
+            subprocess.run(command, env=environ, capture_output=True, timeout=280, check=False)
+    return shutil.which(program)
