@@ -84,6 +84,11 @@ class DropFolder:
         finally:
             self._close()
 
+    @property
+    def behind(self) -> bool:
+        """Tell whether something is known to have changed that was not looked at yet."""
+        return bool(self._rescan or self._hinted or self._subtrees)
+
     def look_again(self, arrival: Arrival) -> None:
         """Look anew at a document whose claim came to nothing."""
         self.inbox.done(arrival)
@@ -248,13 +253,13 @@ class DropFolder:
     # Waiting ------------------------------------------------------------------------------------
 
     def _next_moment(self) -> float:
-        if self._rescan or self._hinted or self._subtrees:
+        if self.behind:
             return self._clock.monotonic() + _SPACING_S
         due = self.inbox.next_due()
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
-        if seconds > 0 and not (self._rescan or self._hinted or self._subtrees):
+        if seconds > 0 and not self.behind:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()

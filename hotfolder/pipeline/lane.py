@@ -175,8 +175,8 @@ class Lane:
         journey = replace(
             claims.begun(arrival, line.origin, self._clock.wall()), override_of=line.override_of
         )
-        await self._means.recorder.record(Event.CLAIM, journey, None)
         line.carried[journey.upload_id] = journey
+        await self._means.recorder.record(Event.CLAIM, journey, None)
         try:
             folders = line.folders
             stamp, digest = await self._on_disk(lambda: claims.secure(folders, journey))
@@ -291,9 +291,9 @@ class Lane:
             logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
             self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
-        line.carried.pop(journey.upload_id, None)
         await self._means.recorder.record(Event.RETURN, step(journey, Event.RETURN), journey.state)
         line.drop.notice((journey.folder, name))
+        line.carried.pop(journey.upload_id, None)
 
     def _route(self, line: Line, journey: Journey, polls: int = 0) -> None:
         """Put a claimed document where its next errand begins."""

@@ -214,4 +214,4 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
 
 def _busy(line: Line) -> bool:
     working = any(not j.held for j in line.carried.values())
-    return working or bool(line.drop.inbox.counts()["waiting"])
+    return working or line.drop.behind or bool(line.drop.inbox.counts()["waiting"])

@@ -263,8 +263,8 @@ class ServiceContract(BackendContract):
         self, world: World, sandbox: SandboxServer, when: str, kind: type[Exception], count: int
     ) -> None:
         """A reset while the document goes out is certain, one after its last byte is not."""
-        # Half of the large one is more than the sockets' buffers hold.
-        size = 100_000_000 if when == "mid_body" else 2_000_000
+        # Half of the large document is more than the sockets' buffers hold.
+        size = 100_000_000 if kind is Unavailable else 2_000_000
         unlimited = dict.fromkeys((f"{self.service}_max_bytes",))
         sandbox.world.options = sandbox.world.options.model_copy(update=unlimited)
         self.strike(sandbox, reset=when)
