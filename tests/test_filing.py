@@ -288,6 +288,42 @@ def test_another_file_system(folders: spool.Folders, elsewhere: Path) -> None:
     assert os.listdir(folders.work) == []
 
 
+def test_nothing_is_removed_before_its_successor_is_durable(
+    folders: spool.Folders, done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sidecar's name is synced before the document moves, a copy and its name before the original goes."""
+    seen: list[str] = []
+
+    def watch(name: str, note: Any) -> None:
+        real = getattr(spool, name)
+
+        def noting(*arguments: Any) -> Any:
+            seen.append(note(*arguments))
+            return real(*arguments)
+
+        monkeypatch.setattr(spool, name, noting)
+
+    def place(fd: int) -> str:
+        return "work" if os.path.samestat(os.fstat(fd), os.fstat(folders.work)) else "archive"
+
+    made = ready(folders)
+    _ends(monkeypatch, "copy")
+    watch("write_new", lambda name, *_: f"write {name.decode()}")
+    watch("copy_over", lambda _, name, *__: f"copy {name.decode()}")
+    watch("sync_folder", lambda fd: f"sync {place(fd)}")
+    watch("remove", lambda _, at: f"remove from {place(at)}")
+    file(folders, done, made)
+    first = seen.index("write scan.pdf.json")
+    steps = [s for s in seen[first:] if s != "remove from archive"]
+    assert steps[:5] == [
+        "write scan.pdf.json",
+        "sync archive",
+        "copy scan.pdf",
+        "sync archive",
+        "remove from work",
+    ]
+
+
 def test_a_copy_that_was_not_cleaned_up(folders: spool.Folders, elsewhere: Path) -> None:
     """Where a crash left both copy and original, the original goes and the copy stays."""
     made = ready(folders)

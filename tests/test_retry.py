@@ -82,15 +82,17 @@ def test_retry_after_counts_from_now(seconds: int) -> None:
 
 @given(st.floats(0.01, 30), st.lists(st.floats(0, 3), max_size=20))
 def test_a_bucket_never_gives_more_than_its_rate(per_second: float, gaps: list[float]) -> None:
-    """Over any span, at most rate * time + burst tokens are given."""
+    """Over any span at most rate * time + burst tokens are given, and in one moment never more than the burst."""
     now, bucket, taken = 0.0, Bucket.full(per_second, 0.0), 0
     burst = max(per_second, 1.0)
     for gap in gaps:
         now += gap
+        before = taken
         while bucket.ready_in(now) == 0:
             bucket = bucket.take(now)
             taken += 1
         assert taken <= per_second * now + burst + 1e-6
+        assert taken - before <= burst + 1e-6
 
 
 @given(st.floats(0.01, 30), st.floats(0, 100))

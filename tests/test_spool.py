@@ -251,6 +251,33 @@ def _fail(patch: pytest.MonkeyPatch, step: str, number: int, error: Exception) -
     patch.setattr(os, step, failing)
 
 
+def _watched(patch: pytest.MonkeyPatch, owner: Any, name: str, seen: list[str]) -> None:
+    """Note each call of a function, and let it do its work."""
+    real = getattr(owner, name)
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        seen.append(name)
+        return real(*arguments, **options)
+
+    patch.setattr(owner, name, noting)
+
+
+def test_content_is_durable_before_its_name_appears(
+    here: int, there: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy, a sidecar and a replacement are synced before they get their names."""
+    put(here, b"a.pdf", b"content")
+    source, _ = spool.open_document(b"a.pdf", here)
+    seen: list[str] = []
+    for owner, name in ((os, "fsync"), (spool, "move"), (os, "rename")):
+        _watched(monkeypatch, owner, name, seen)
+    spool.copy_over(source, b"b.pdf", there, TEMPORARY)
+    spool.write_new(b"b.json", b"{}", there, TEMPORARY)
+    spool.replace(b"b.json", b"{}", there, TEMPORARY)
+    os.close(source)
+    assert seen == ["fsync", "move", "fsync", "move", "fsync", "rename", "fsync"]
+
+
 def test_write_new_and_replace(here: int) -> None:
     """A new file needs a free name; a replacement takes the place of its predecessor."""
     spool.write_new(b"a.json", b"one", here, TEMPORARY)

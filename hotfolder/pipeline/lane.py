@@ -3,7 +3,6 @@
 import asyncio
 import heapq
 import itertools
-import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,12 @@ from loguru import logger
 
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
-from hotfolder.backends.base import Backend, DeliveryError, Scope, Unauthorized, Unavailable
+from hotfolder.backends.base import Backend, Scope, Unauthorized
 from hotfolder.delivery import Step, Trouble, answered, hand_over, sent_name, stays_ours, step, trouble_of
 from hotfolder.model import Journey, State
+from hotfolder.pipeline.gates import Gates, probe
 from hotfolder.pipeline.line import Line, Means
-from hotfolder.retry import Bucket, Gate, backoff
+from hotfolder.retry import Bucket, Gate
 from hotfolder.settings import ConnectionSection, Limits
 from hotfolder.states import Event
 
@@ -27,8 +27,6 @@ _LONGEST_NAP_S = 3600.0
 _RETURN_AGAIN_S = 10.0
 _CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
 """Arrows that prove that the service answers."""
-_JITTER = 0.2
-"""A fifth on top of the wait that the service asked for, so that many do not come back together."""
 
 
 _Errand = tuple[float, int, Line, Journey, int]
@@ -44,7 +42,7 @@ class Lane:
         self.connection = connection
         self.backend = backend
         self.lines = lines
-        self.gate = Gate()
+        self._gates = Gates(connection, means.clock)
         self.active = 0
         self._limits = limits
         self._means = means
@@ -91,9 +89,9 @@ class Lane:
         self._route(line, journey)
 
     @property
-    def paused(self) -> bool:
-        """Tell whether wrong credentials, licence or settings keep this connection from being used."""
-        return self.gate.paused
+    def gate(self) -> Gate:
+        """Return the connection's gate."""
+        return self._gates.shared
 
     def _start_what_may(self) -> float:
         """Start requests while rate, concurrency and gate allow; return the seconds until more may."""
@@ -189,11 +187,8 @@ class Lane:
         return journey
 
     async def _unclaimed(self, line: Line, arrival: Arrival, journey: Journey, problem: Exception) -> None:
-        reason = (
-            str(problem)
-            if isinstance(problem, claims.ClaimFailedError)
-            else f"it could not be claimed: {problem}"
-        )
+        failed = isinstance(problem, claims.ClaimFailedError)
+        reason = str(problem) if failed else f"it could not be claimed: {problem}"
         if isinstance(problem, claims.StuckError):
             logger.error("queue {}: {}; tried again", line.queue.name, reason)
             line.drop.inbox.done(arrival)
@@ -235,17 +230,15 @@ class Lane:
     async def _ask(self, line: Line, journey: Journey) -> None:
         parcel = line.parcel(journey)
         told = await self._on_wire(lambda: followup.ask_whereabouts(self.backend, journey, parcel))
-        next_step = followup.located(
-            journey, told, line.queue.wait_for, line.queue.uncertain, self._clock.wall()
-        )
-        await self._go(line, next_step, journey)
+        found = followup.located(journey, told, line.queue.wait_for, line.queue.uncertain, self._clock.wall())
+        await self._go(line, found, journey)
 
     async def _poll(self, line: Line, journey: Journey, polls: int) -> None:
         parcel = line.parcel(journey)
         told = await self._on_wire(lambda: followup.ask_progress(self.backend, journey, parcel))
         next_step = followup.progressed(journey, told, line.queue.wait_for, self._clock.wall())
         if next_step is None:
-            self._succeeded(line)
+            self._gates.open(line)
             self._later(line, journey, self._clock.monotonic() + followup.poll_delay(polls + 1), polls + 1)
         else:
             await self._go(line, next_step, journey, polls + 1)
@@ -256,14 +249,16 @@ class Lane:
         if trouble is not None:
             self._trouble(line, trouble)
         elif isinstance(found, Step) and found.event in _CLEAR and before.state is not State.CLAIMED:
-            self._succeeded(line)
+            self._gates.open(line)
         if isinstance(found, Trouble):
             self._route(line, before, polls)
             return
         journey = self._timed(line, found)
         await self._means.recorder.record(found.event, journey, before.state)
         line.carried[journey.upload_id] = journey
-        if journey.state is State.DEFERRED and not stays_ours(journey) and self._must_return(line, found):
+        # Unsent, and its queue is paused or its content changed: it goes back.
+        unsent = journey.state is State.DEFERRED and not stays_ours(journey)
+        if unsent and (self._gates.paused(line) or found.trouble is None):
             await self._return(line, journey)
         else:
             self._route(line, journey, polls)
@@ -274,13 +269,9 @@ class Lane:
         if journey.state is State.UNCERTAIN and journey.not_before <= wall and not journey.held:
             return replace(journey, not_before=wall + self.connection.ask_after_s)
         if journey.state is State.DEFERRED and found.trouble is not None:
-            gate = max(self.gate.closed_until, line.gate.closed_until)
-            return replace(journey, not_before=wall + max(gate - self._clock.monotonic(), 0.0))
+            wait_s = self._gates.closed_until(line) - self._clock.monotonic()
+            return replace(journey, not_before=wall + max(wait_s, 0.0))
         return journey
-
-    def _must_return(self, line: Line, found: Step) -> bool:
-        """Tell whether an unsent document goes back: its queue is paused, or its content changed."""
-        return self.gate.paused or line.gate.paused or found.trouble is None
 
     async def _return(self, line: Line, journey: Journey) -> None:
         """Put an unsent document back into the drop folder; where that fails it stays ours."""
@@ -312,25 +303,9 @@ class Lane:
     # Trouble ------------------------------------------------------------------------------------
 
     def _trouble(self, line: Line, trouble: Trouble) -> None:
-        """Close the gate of the connection, or of the queue, and say so once."""
-        own = trouble.scope is Scope.QUEUE
-        gate = line.gate if own else self.gate
-        wait_s = trouble.retry_after_s
-        if wait_s is None:
-            retry = self.connection.retry
-            wait_s = backoff(gate.failures + 1, retry.first_s, retry.max_s, random.random())  # noqa: S311
-        else:
-            wait_s *= 1 + _JITTER * random.random()  # noqa: S311
-        closed = gate.closes(
-            self._clock.monotonic() + wait_s, trouble.reason, counts=trouble.counts, paused=trouble.pause
-        )
-        self._tell(line if own else None, gate, closed)
-        if own:
-            line.gate = closed
-        else:
-            self.gate = closed
-        if trouble.pause and not gate.paused:
-            self._start(self._give_back_unsent([line] if own else self.lines))
+        """Close a gate; where a pause begins, what was claimed and not sent goes back."""
+        if self._gates.close(line, trouble):
+            self._start(self._give_back_unsent([line] if trouble.scope is Scope.QUEUE else self.lines))
 
     async def _give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
@@ -343,26 +318,6 @@ class Lane:
         self._due = kept
         for _, _, line, journey, _ in returning:
             await self._return(line, journey)
-
-    def _succeeded(self, line: Line) -> None:
-        for owner in (self, line):
-            if owner.gate != Gate():
-                self._tell(line if owner is line else None, owner.gate, owner.gate.opens())
-                owner.gate = owner.gate.opens()
-
-    def _tell(self, line: Line | None, old: Gate, new: Gate) -> None:
-        """Log a change of the gate, once: repeated trouble of the same kind says nothing new."""
-        who = f"queue {line.queue.name}" if line else f"connection {self.connection.name}"
-        if new.paused and not old.paused:
-            logger.error(
-                "{} is paused: {}; its documents stay in the drop folder until this is mended",
-                who,
-                new.reason,
-            )
-        elif new == Gate():
-            logger.info("{} works again", who)
-        elif not new.paused and new.reason != old.reason:
-            logger.warning("{} is in trouble: {}; tried again", who, new.reason)
 
     async def _probe_connection(self) -> None:
         try:
@@ -380,10 +335,9 @@ class Lane:
 
     async def _probe(self, line: Line | None, queue_ids: tuple[str, ...]) -> None:
         """Look whether what caused a pause is mended; if so one document may go."""
-        told = await self._on_wire(lambda: _checked(self.backend, queue_ids))
-        owner = line or self
+        told = await self._on_wire(lambda: probe(self.backend, queue_ids))
         if told is None:
-            owner.gate = owner.gate.probed()
+            self._gates.half_open(line)
             return
         pause = isinstance(told, Unauthorized)
         trouble = replace(trouble_of(told), pause=pause, scope=Scope.QUEUE if line else Scope.CONNECTION)
@@ -394,15 +348,3 @@ class Lane:
 
     async def _on_disk(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._means.disk, work)
-
-
-def _checked(backend: Backend, queue_ids: tuple[str, ...]) -> DeliveryError | None:
-    """Ask the service whether it would take documents; None where it would; blocks."""
-    try:
-        findings = backend.check(queue_ids)
-    except DeliveryError as problem:
-        return problem
-    except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is trouble, not an end
-        return Unavailable(f"the program failed: {type(surprise).__name__}: {surprise}")
-    bad = [f.text for f in findings if not f.ok]
-    return Unauthorized("; ".join(bad), scope=Scope.QUEUE) if bad else None

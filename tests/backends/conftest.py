@@ -6,7 +6,7 @@ import pytest
 
 from hotfolder.sandbox.server import SandboxServer
 
-pytest.register_assert_rewrite("tests.backends.contract")
+pytest.register_assert_rewrite("tests.backends.contract", "tests.backends.service_contract")
 
 
 @pytest.fixture

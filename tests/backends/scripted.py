@@ -4,9 +4,17 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from hotfolder.backends.answers import Reply
+from hotfolder.backends.bodies import Body
+from hotfolder.backends.wire import Request, Wire
+from tests.backends.parcels import rossum, zeros
+
+SMALL, LARGE = 1000, 30_000_000
+"""One piece, and far more than the sockets' buffers hold."""
 Talk = Callable[["Line"], object]
 
 
@@ -106,3 +114,24 @@ class Scripted:
             pass  # the client has gone: what it made of it is what the test looks at
         finally:
             sock.close()
+
+
+def timeouts(**changes: float) -> dict[str, float]:
+    """Return limits that no test meets by accident."""
+    return {"connect_s": 2.0, "read_s": 10.0, "total_s": 20.0} | changes
+
+
+def wire(origin: str, **changes: Any) -> Wire:
+    """Make a wire to a scripted server."""
+    return Wire(rossum(origin, **{"timeouts": timeouts()} | changes), "Rossum")
+
+
+def document(size: int) -> Body:
+    """Make the body of an upload."""
+    return Body("application/pdf", size, zeros(size))
+
+
+def send(origin: str, size: int = SMALL, **changes: Any) -> Reply:
+    """Upload a document and return the answer."""
+    with closing(wire(origin, **changes)) as way:
+        return way.send(Request("POST", "/uploads", body=document(size), repeatable=False))

@@ -13,7 +13,9 @@ from hotfolder.backends.digitoo import Digitoo
 from hotfolder.sandbox.options import DigitooAnswer, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.settings.secrets import WrittenSecret
-from tests.backends.contract import (
+from tests.backends.contract import Taken, World
+from tests.backends.parcels import KNOWN, digitoo, parcel
+from tests.backends.service_contract import (
     ASKED,
     BUSY,
     OURS,
@@ -21,11 +23,8 @@ from tests.backends.contract import (
     PAUSED_QUEUE,
     Expected,
     ServiceContract,
-    Taken,
-    World,
     check_outcome,
 )
-from tests.backends.parcels import KNOWN, digitoo, parcel
 
 Connect = Callable[..., Digitoo]
 SPECIFIED = [

@@ -10,7 +10,9 @@ from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Uncertain
 from hotfolder.backends.docdigitizer import DocDigitizer
 from hotfolder.sandbox.options import IdPlace, KeyHeader, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
-from tests.backends.contract import (
+from tests.backends.contract import Taken, World, finished
+from tests.backends.parcels import KNOWN, docdigitizer, parcel
+from tests.backends.service_contract import (
     ASKED,
     BUSY,
     OURS,
@@ -18,12 +20,8 @@ from tests.backends.contract import (
     PAUSED_QUEUE,
     Expected,
     ServiceContract,
-    Taken,
-    World,
     check_outcome,
-    finished,
 )
-from tests.backends.parcels import KNOWN, docdigitizer, parcel
 
 Connect = Callable[..., DocDigitizer]
 SPECIFIED = [

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from hotfolder.backends.base import (
-    CannotTell,
     Receipt,
     Refused,
     Scope,
@@ -22,7 +21,9 @@ from hotfolder.model import ErrorSource, Remote
 from hotfolder.sandbox.options import SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.settings.secrets import WrittenSecret
-from tests.backends.contract import (
+from tests.backends.contract import Taken, World, finished
+from tests.backends.parcels import CONTENT, KNOWN, parcel, rossum
+from tests.backends.service_contract import (
     ASKED,
     BUSY,
     OURS,
@@ -30,12 +31,8 @@ from tests.backends.contract import (
     PAUSED_QUEUE,
     Expected,
     ServiceContract,
-    Taken,
-    World,
     check_outcome,
-    finished,
 )
-from tests.backends.parcels import CONTENT, KNOWN, parcel, rossum
 
 Connect = Callable[..., Rossum]
 SPECIFIED = [
@@ -272,52 +269,6 @@ def test_addresses_of_another_host_are_not_followed(connect: Connect, sandbox: S
         receipt = finished(backend, backend.upload(sent), sent)
         assert receipt.remote.documents[0].startswith(other.origin)
         assert other.ledger.requests == []
-
-
-def test_found_by_mark_among_namesakes(sandbox: SandboxServer, connect: Connect) -> None:
-    """Of twenty documents of one name the one with the mark is found, over several pages."""
-    backend = connect()
-    sent = [parcel() for _ in range(120)]
-    for one in sent:
-        backend.upload(one)
-    found = backend.find(sent[-1], sandbox.ledger.entries[0].arrived_at)
-    assert found is not None
-    assert found.document_ids == (sandbox.ledger.entries[-1].ids["document"],)
-    assert backend.find(parcel(), sandbox.ledger.entries[0].arrived_at) is None
-
-
-def test_found_by_name_without_mark(sandbox: SandboxServer, connect: Connect) -> None:
-    """A document whose mark is gone is found by its name if there is one; two of that name cannot be told."""
-    backend = connect(upload={"encoding": "body"})
-    sent = parcel(name='with "quotes".pdf')
-    backend.upload(sent)
-    since = sandbox.ledger.entries[0].arrived_at
-    found = backend.find(sent, since)
-    assert found is not None
-    assert found.document_ids == (sandbox.ledger.entries[0].ids["document"],)
-    backend.upload(parcel(name='with "quotes".pdf'))
-    with pytest.raises(CannotTell, match="2 documents"):
-        backend.find(sent, since)
-
-
-def test_document_without_annotation_is_not_adopted(sandbox: SandboxServer, connect: Connect) -> None:
-    """A namesake that no annotation explains is asked for again while young, then left to people."""
-    sandbox.play([{"match": {"path": "*/uploads*"}, "do": {"fate": "no_annotation"}}])
-    backend = connect()
-    backend.upload(parcel())
-    since = sandbox.ledger.entries[0].arrived_at
-    with pytest.raises(Unavailable, match="yet"):
-        backend.find(parcel(), since)
-    late = connect(now=lambda: since + 3600.0)
-    with pytest.raises(CannotTell):
-        late.find(parcel(), since)
-
-
-def test_no_right_to_look(sandbox: SandboxServer, connect: Connect) -> None:
-    """A user who may upload but not look cannot be told anything."""
-    sandbox.play([{"match": {"method": "GET"}, "do": {"status": 403}}])
-    with pytest.raises(CannotTell):
-        connect().find(parcel(), 0.0)
 
 
 def test_check(sandbox: SandboxServer, connect: Connect) -> None:

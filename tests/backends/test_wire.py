@@ -1,47 +1,17 @@
 """What can happen on the wire is told apart: certainly not taken, or nobody knows."""
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
-import trustme
 
-from hotfolder.backends.answers import Reply
-from hotfolder.backends.base import ContentChanged, Unauthorized, Unavailable, Uncertain
+from hotfolder.backends.base import ContentChanged, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
-from hotfolder.backends.wire import ANSWER_BYTES, Request, Wire
-from tests.backends.parcels import rossum, zeros
-from tests.backends.scripted import Line, Scripted
-
-SMALL, LARGE = 1000, 30_000_000
-"""One piece, and far more than the sockets' buffers hold."""
-
-
-def timeouts(**changes: float) -> dict[str, float]:
-    """Return limits that no test meets by accident."""
-    return {"connect_s": 2.0, "read_s": 10.0, "total_s": 20.0} | changes
-
-
-def wire(origin: str, **changes: Any) -> Wire:
-    """Make a wire to a scripted server."""
-    return Wire(rossum(origin, **{"timeouts": timeouts()} | changes), "Rossum")
-
-
-def document(size: int) -> Body:
-    """Make the body of an upload."""
-    return Body("application/pdf", size, zeros(size))
-
-
-def send(origin: str, size: int = SMALL, **changes: Any) -> Reply:
-    """Upload a document and return the answer."""
-    with closing(wire(origin, **changes)) as way:
-        return way.send(Request("POST", "/uploads", body=document(size), repeatable=False))
+from hotfolder.backends.wire import ANSWER_BYTES, Request
+from tests.backends.scripted import LARGE, SMALL, Line, Scripted, document, send, timeouts, wire
 
 
 def test_answer() -> None:
@@ -323,55 +293,6 @@ def test_header_that_is_no_header_is_not_shown() -> None:
     ):
         way.send(Request("GET", "/", {"Authorization": "Bearer top\nsecret"}))
     assert "secret" not in str(raised.value)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[trustme.CA, Path]:
-    """A certificate authority of the company's own, and its file."""
-    made = trustme.CA()
-    path = tmp_path / "ca.pem"
-    made.cert_pem.write_to_path(str(path))
-    return made, path
-
-
-def secure(authority: trustme.CA, name: str) -> Callable[[Line], None]:
-    """Speak TLS with a certificate for a name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-
-    def script(line: Line) -> None:
-        with context.wrap_socket(line.sock, server_side=True) as wrapped:
-            inner = Line(wrapped)
-            inner.request()
-            inner.answer(200)
-
-    return script
-
-
-def test_company_authority(authority: tuple[trustme.CA, Path]) -> None:
-    """A certificate of the company's own authority is trusted with `ca_file`."""
-    with Scripted(secure(authority[0], "127.0.0.1")) as server:
-        origin = server.origin.replace("http:", "https:")
-        assert send(origin, ca_file=authority[1]).status == 200
-
-
-@pytest.mark.parametrize(("name", "setting"), [("127.0.0.1", "none"), ("other.example", "ca_file")])
-def test_untrusted_certificate(authority: tuple[trustme.CA, Path], name: str, setting: str) -> None:
-    """A certificate of an unknown authority or for another name gets nothing, and we say what to set."""
-    ca_file = authority[1] if setting == "ca_file" else None
-    with Scripted(secure(authority[0], name)) as server:
-        origin = server.origin.replace("http:", "https:")
-        with pytest.raises(Unavailable, match=r"certificate.*ca_file"):
-            send(origin, ca_file=ca_file)
-
-
-def test_bad_ca_file(tmp_path: Path) -> None:
-    """A `ca_file` that cannot be used is a configuration mistake, told when it is first needed."""
-    with pytest.raises(Unauthorized, match="ca_file"):
-        send("https://127.0.0.1:9", ca_file=tmp_path / "missing.pem")
-    (tmp_path / "odd.pem").write_text("no certificate")
-    with pytest.raises(Unauthorized, match="ca_file"):
-        send("https://127.0.0.1:9", ca_file=tmp_path / "odd.pem")
 
 
 def test_clients_of_ended_threads_are_closed() -> None:
