@@ -50,6 +50,12 @@ def new_upload_id(wall: float) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def id_floor(wall: float) -> str:
+    """Return an upload id below those of all documents claimed at or after a moment."""
+    digits = f"{max(int(wall * 1000), 0):012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
+
+
 def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
     """Return the journey whose row announces the claim of `arrival`; an unfit one holds its refusal already."""
     verdict = arrival.verdict

@@ -72,7 +72,9 @@ def _file_in(
     reserved: list[tuple[int, bytes]] = []
     for number in numbers:
         try:
-            reserved.append((number, _reserve(target, orders[number])))
+            reserved.append(
+                (number, _filed_earlier(folders, target, orders[number]) or _reserve(target, orders[number]))
+            )
         except OSError as problem:
             results[number] = NotFiled(problem)
     spool.sync_folder(target)
@@ -126,14 +128,26 @@ def _is_ours(target: int, beside: bytes, journey: Journey) -> bool:
         return False
 
 
+def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes | None:
+    """Return the name under which an earlier try filed a document that has left the work folder.
+
+    Only filing takes it out of there, so its sidecar in the archive is proof, even where a person has
+    taken the document away since. Raises FileNotFoundError where there is neither.
+    """
+    journey = order.journey
+    if _exists(work_name(journey), folders.work):
+        return None
+    for name in free_names(journey.name, journey.claimed_at, journey.upload_id):
+        if _is_ours(target, sidecar_name(name), journey):
+            return name
+    missing = "the document is missing from the work folder"
+    raise FileNotFoundError(errno.ENOENT, missing, os.fsdecode(work_name(journey)))
+
+
 def _move(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
     """Move the document beside its sidecar; an earlier try may have done so."""
     source = work_name(journey)
     if not _exists(source, folders.work):
-        if not _exists(name, target):
-            raise FileNotFoundError(
-                errno.ENOENT, "the document is missing from the work folder", os.fsdecode(source)
-            )
         return
     try:
         spool.move(source, folders.work, name, target)
@@ -163,5 +177,6 @@ def _copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) ->
 def _drop_copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
     """Finish a copy that was cut off between its publication and the removal of the original."""
     if not spool.same_bytes(name, target, work_name(journey), folders.work):
+        spool.remove(sidecar_name(name), target)  # so that the next try looks for another name
         raise FileExistsError(errno.EEXIST, "another file took its name in the archive", os.fsdecode(name))
     spool.remove(work_name(journey), folders.work)

@@ -1,6 +1,6 @@
 """Ask until the answer is final: how an accepted document fares, and whether an uncertain one arrived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from hotfolder.backends.base import (
@@ -13,7 +13,7 @@ from hotfolder.backends.base import (
     Uncertain,
 )
 from hotfolder.delivery import Step, Trouble, received, step, trouble_of
-from hotfolder.model import Answer, ErrorSource, Journey
+from hotfolder.model import Answer, ErrorSource, Journey, State
 from hotfolder.states import Event
 
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
@@ -44,10 +44,31 @@ def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
     return _asked(lambda: backend.follow_up(receipt, parcel))
 
 
-def ask_whereabouts(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
-    """Ask once whether the service has a document that may have arrived; blocks."""
-    since = min((a.at for a in journey.attempts), default=journey.claimed_at) - _SKEW_S
-    return _asked(lambda: backend.find(parcel, since))
+def first_sent(journey: Journey) -> float:
+    """Return from when on the service may have a document, with room for a clock that is behind ours."""
+    return min((a.at for a in journey.attempts), default=journey.claimed_at) - _SKEW_S
+
+
+def ask_whereabouts(
+    backend: Backend, journey: Journey, parcel: Parcel, known: frozenset[str] = frozenset()
+) -> Told:
+    """Ask once whether the service has a document that may have arrived; blocks.
+
+    `known` are the service's ids of documents that belong to other journeys.
+    """
+    return _asked(lambda: backend.find(parcel, first_sent(journey), known))
+
+
+def rivals(journey: Journey, others: Iterable[Journey]) -> bool:
+    """Tell whether another document of its name may have arrived too, so that a name proves nothing (pure)."""
+    unsettled = {State.SENDING, State.UNCERTAIN}
+    return any(
+        other.upload_id != journey.upload_id
+        and other.sent_name == journey.sent_name
+        and other.queue_id == journey.queue_id
+        and other.state in unsettled
+        for other in others
+    )
 
 
 def _asked(question: Callable[[], Receipt | None]) -> Told:
@@ -79,7 +100,7 @@ def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step 
         return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(told), asked=0, not_before=now))
     if isinstance(told, DeliveryError):
         return trouble_of(told)
-    return Trouble(str(told or "the service does not know it"), counts=False)
+    return None  # no answer, or none that can be read: it is asked again
 
 
 def located(journey: Journey, told: Told, wait_for: str, policy: str, now: float) -> Step | Trouble:

@@ -1,7 +1,6 @@
 """Make journal and folders agree again before anything else happens: decide on repairs, then do them."""
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -88,31 +87,30 @@ def orphans(names: list[bytes], known: frozenset[str]) -> list[tuple[bytes, byte
     return [(name, parts[1]) for name, parts in found if parts is not None and parts[0] not in known]
 
 
-def recover(
-    journal: Journal, queues: Mapping[str, spool.Folders], now: float, ask_after_s: float
-) -> list[Journey]:
-    """Repair every queue and return the documents to go on with; blocks.
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What recovery leaves to do: documents to go on with, and those that a person must look for."""
 
-    Nothing is sent and nothing is overwritten. Documents of queues that are offline are left for later.
-    """
+    going_on: list[Journey]
+    missing: list[Journey]
+
+
+def recover(
+    journal: Journal, queue: str, folders: spool.Folders, now: float, ask_after_s: float
+) -> Recovered:
+    """Repair one queue; blocks. Nothing is sent and nothing is overwritten."""
     going_on: list[Journey] = []
+    missing: list[Journey] = []
     unfinished = journal.reader.unfinished()
-    for journey in unfinished:
-        folders = queues.get(journey.queue)
-        if folders is None:
-            logger.warning(
-                "{}: a document of a queue that is not there is left as it is: {}",
-                journey.queue,
-                printable(journey.name),
-            )
-            continue
-        repaired = _repair(journal, folders, repair_for(journey, _look(folders, journey)), now, ask_after_s)
+    for journey in (j for j in unfinished if j.queue == queue):
+        repair = repair_for(journey, _look(folders, journey))
+        if isinstance(repair, Missing):
+            missing.append(journey)
+        repaired = _repair(journal, folders, repair, now, ask_after_s)
         if repaired is not None:
             going_on.append(repaired)
-    known = frozenset(j.upload_id for j in unfinished)
-    for name, folders in queues.items():
-        _return_orphans(name, folders, known, now)
-    return going_on
+    _return_orphans(queue, folders, frozenset(j.upload_id for j in unfinished), now)
+    return Recovered(going_on, missing)
 
 
 def _look(folders: spool.Folders, journey: Journey) -> Found:

@@ -338,6 +338,7 @@ class Folders:
         try:
             with suppress(FileExistsError):
                 os.mkdir(WORK_FOLDER, 0o700, dir_fd=self.drop)
+                sync_folder(self.drop)
             self.work = open_folder(WORK_FOLDER, at=self.drop)
         except BaseException:
             os.close(self.drop)

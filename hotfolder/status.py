@@ -112,7 +112,13 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     for gate in (lane.gate, line.gate):
         if gate.paused:
             return "paused", gate.reason
-    return "active", line.filing_trouble or lane.gate.reason or line.gate.reason
+    return "active", line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line)
+
+
+def _missing(line: Line) -> str | None:
+    if not line.missing:
+        return None
+    return f"missing from the work folder, look for them: {', '.join(line.missing[:5])} ({len(line.missing)} in all)"
 
 
 def report_without_daemon(settings: Settings, reader: Reader | None) -> dict[str, Any]:

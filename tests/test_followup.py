@@ -79,7 +79,13 @@ def test_a_service_that_forgets_is_asked_for_the_document() -> None:
     assert (found.event, found.journey.asked) == (Event.DOUBT, 0)
 
 
-@pytest.mark.parametrize("told", [Unavailable("down"), Unauthorized("expired"), CannotTell("odd"), None])
+@pytest.mark.parametrize("told", [CannotTell("odd"), None])
+def test_an_answer_that_says_nothing_changes_nothing(told: Told) -> None:
+    """An accepted document stays accepted, and nobody else on the connection suffers."""
+    assert progressed(accepted(), told, "imported", NOW) is None
+
+
+@pytest.mark.parametrize("told", [Unavailable("down"), Unauthorized("expired")])
 def test_a_question_without_an_answer_changes_nothing(told: Told) -> None:
     """An accepted document stays accepted while the service cannot be asked."""
     found = progressed(accepted(), told, "imported", NOW)

@@ -18,6 +18,7 @@ from hotfolder.recovery import (
     GiveBack,
     GoOn,
     Missing,
+    Recovered,
     Repair,
     TakeAgain,
     orphans,
@@ -71,7 +72,7 @@ def write(journal: Journal, made: Journey) -> Journey:
 
 def repaired(journal: Journal, folders: spool.Folders) -> list[Journey]:
     """Recover one queue."""
-    return recover(journal, {"invoices": folders}, NOW, 45.0)
+    return recover(journal, "invoices", folders, NOW, 45.0).going_on
 
 
 def contents(top: Path) -> list[bytes]:
@@ -174,9 +175,9 @@ def test_a_claim_that_was_cut_off_between_two_names(
 
 
 def test_documents_of_an_absent_queue_are_left(journal: Journal, folders: spool.Folders) -> None:
-    """A queue that is offline keeps its rows and files for later."""
+    """A queue that is offline keeps its rows and files for later, whatever is repaired beside it."""
     made = write(journal, claimed(folders, journey(queue="orders")))
-    assert recover(journal, {}, NOW, 45.0) == []
+    assert recover(journal, "invoices", folders, NOW, 45.0) == Recovered([], [])
     assert journal.reader.unfinished() == [made]
     assert os.listdir(folders.work) == [os.fsdecode(work_name(made))]
 

@@ -66,10 +66,15 @@ class Secrets:
         return text
 
 
+def _no_number(name: str) -> None:
+    """Read NaN and infinities, which are no JSON and would make the sidecar none, as null."""
+    del name
+
+
 def parse(content: bytes) -> Any:
     """Return the JSON document, None where the bytes are none; a hostile one is no error either."""
     try:
-        return json.loads(content)
+        return json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
 

@@ -109,6 +109,8 @@ class Traits:
     needs_queue_id: bool
     follows_up: bool
     """Whether `follow_up` can learn more after acceptance."""
+    keeps_mark: bool = True
+    """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
 
 
 @dataclass(frozen=True, slots=True)

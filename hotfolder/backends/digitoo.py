@@ -86,6 +86,7 @@ class Digitoo(Backend):
         25 * 1024 * 1024,  # ours: the vendor states no limit; it keeps film scans and backups out
         needs_queue_id=True,
         follows_up=False,
+        keeps_mark=False,
     )
 
     def __init__(self, connection: DigitooConnection, now: Callable[[], float] = time.time) -> None:

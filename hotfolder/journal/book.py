@@ -38,6 +38,10 @@ _STATES = """
 SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
 """
 _LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
+_IDS = """
+SELECT json_extract(journey, '$.answer.document_ids') FROM documents
+WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
+"""
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
 
@@ -91,6 +95,11 @@ class Reader:
         """Return one document."""
         row = self._connection.execute(_BY_ID, (upload_id,)).fetchone()
         return _load(row[0]) if row else None
+
+    def document_ids(self, connection: str, since_id: str, but: str) -> frozenset[str]:
+        """Return the service's ids of a connection's documents from one upload id on, except of document `but`."""
+        rows = self._connection.execute(_IDS, (connection, since_id, but))
+        return frozenset(number for (text,) in rows if text for number in json.loads(text))
 
     def arrows(self, upload_id: str) -> list[tuple[float, str, str, str | None]]:
         """Return a document's history: (seconds since 1970, event, state after it, reason)."""

@@ -1,8 +1,6 @@
 """One connection: decide what goes next on it, and carry each document along its arrows."""
 
 import asyncio
-import heapq
-import itertools
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +12,10 @@ from loguru import logger
 
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
-from hotfolder.backends.base import Backend, Scope, Unauthorized
+from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope, Unauthorized
 from hotfolder.delivery import Step, Trouble, answered, hand_over, sent_name, stays_ours, step, trouble_of
 from hotfolder.model import Journey, State
+from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates, probe
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.retry import Bucket, Gate
@@ -27,10 +26,6 @@ _LONGEST_NAP_S = 3600.0
 _RETURN_AGAIN_S = 10.0
 _CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
 """Arrows that prove that the service answers."""
-
-
-_Errand = tuple[float, int, Line, Journey, int]
-"""When (monotonic), a number that makes the order total, queue, document, polls so far."""
 
 
 class Lane:
@@ -51,10 +46,8 @@ class Lane:
         self._threads = ThreadPoolExecutor(limits.concurrency, thread_name_prefix=f"{connection.name}")
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._order = itertools.count()
         self._turn = deque(lines)
-        self._due: list[_Errand] = []
-        """Claimed documents that wait for a moment (monotonic): to be sent, asked about or polled."""
+        self._errands = Errands()
         self._stopping = False
         self._probing = False
         self._probed: set[Line] = set()
@@ -105,6 +98,7 @@ class Lane:
                 continue
             if not self.gate.allows(now, self.active):
                 return _LONGEST_NAP_S
+            self._probe_paused_lines(now)
             work = self._next_work(now)
             if work is None:
                 return self._until_next(now)
@@ -117,8 +111,9 @@ class Lane:
 
     def _next_work(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Choose what goes next: a claimed document whose moment has come, else the queue whose turn it is."""
-        if self._due and self._due[0][0] <= now:
-            return lambda: self._take_up(*heapq.heappop(self._due)[2:])
+        due = self._errands.next_at
+        if due is not None and due <= now:
+            return lambda: self._take_up(self._errands.pop())
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
@@ -127,13 +122,16 @@ class Lane:
         return None
 
     def _until_next(self, now: float) -> float:
-        moments = [self._due[0][0]] if self._due else []
+        due = self._errands.next_at
+        moments = [] if due is None else [due]
         moments += [line.gate.closed_until for line in self.lines if line.gate.closed_until > now]
+        return max(min(moments, default=now + _LONGEST_NAP_S) - now, 0.0)
+
+    def _probe_paused_lines(self, now: float) -> None:
         for line in self.lines:
             if line.gate.paused and line.gate.closed_until <= now and line not in self._probed:
                 self._probed.add(line)
                 self._start(self._probe_line(line))
-        return max(min(moments, default=now + _LONGEST_NAP_S) - now, 0.0)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self.active += 1
@@ -194,13 +192,11 @@ class Lane:
             line.drop.inbox.done(arrival)
             self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
-        await self._means.recorder.record(
-            Event.RETURN, step(journey, Event.RETURN, reason=reason), journey.state
-        )
+        returned = step(journey, Event.RETURN, reason=reason)
+        await self._means.recorder.record(Event.RETURN, returned, journey.state)
         line.carried.pop(journey.upload_id, None)
         if isinstance(problem, claims.ClaimFailedError):
-            gap_s = self._clock.monotonic() - arrival.quiet_since
-            if problem.came_back and line.drop.inbox.learn(gap_s):
+            if problem.came_back and line.drop.inbox.learn(self._clock.monotonic() - arrival.quiet_since):
                 line.drop.learned()
         else:
             self._trouble(line, Trouble(reason, scope=Scope.QUEUE))
@@ -214,8 +210,9 @@ class Lane:
         tried = await self._on_wire(lambda: hand_over(self.backend, parcel, self._clock))
         await self._go(line, answered(sending, tried, line.queue.wait_for), sending)
 
-    async def _take_up(self, line: Line, journey: Journey, polls: int) -> None:
+    async def _take_up(self, errand: Errand) -> None:
         """Go on with a claimed document whose moment has come."""
+        line, journey, polls = errand.line, errand.journey, errand.polls
         if line.drop.folders is None:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
         elif journey.state is State.CLAIMED:
@@ -229,9 +226,17 @@ class Lane:
 
     async def _ask(self, line: Line, journey: Journey) -> None:
         parcel = line.parcel(journey)
-        told = await self._on_wire(lambda: followup.ask_whereabouts(self.backend, journey, parcel))
+        others = (j for other in self.lines for j in other.carried.values())
+        if not self.backend.traits.keeps_mark and followup.rivals(journey, others):
+            told: followup.Told = CannotTell("another document of that name may have arrived as well")
+        else:
+            told = await self._on_wire(lambda: self._whereabouts(journey, parcel))
         found = followup.located(journey, told, line.queue.wait_for, line.queue.uncertain, self._clock.wall())
         await self._go(line, found, journey)
+
+    def _whereabouts(self, journey: Journey, parcel: Parcel) -> followup.Told:
+        known = self._means.recorder.known_ids(journey, followup.first_sent(journey))
+        return followup.ask_whereabouts(self.backend, journey, parcel, known)
 
     async def _poll(self, line: Line, journey: Journey, polls: int) -> None:
         parcel = line.parcel(journey)
@@ -297,7 +302,7 @@ class Lane:
             self._later(line, journey, self._clock.monotonic() + wait_s, 0)
 
     def _later(self, line: Line, journey: Journey, when: float, polls: int) -> None:
-        heapq.heappush(self._due, (when, next(self._order), line, journey, polls))
+        self._errands.add(line, journey, when, polls)
         self._wake.set()
 
     # Trouble ------------------------------------------------------------------------------------
@@ -309,15 +314,10 @@ class Lane:
 
     async def _give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
-        kept: list[_Errand] = []
-        returning: list[_Errand] = []
-        for item in self._due:
-            unsent = item[3].state is State.DEFERRED and item[2] in lines and not stays_ours(item[3])
-            (returning if unsent else kept).append(item)
-        heapq.heapify(kept)
-        self._due = kept
-        for _, _, line, journey, _ in returning:
-            await self._return(line, journey)
+        for errand in self._errands.remove(
+            lambda e: e.journey.state is State.DEFERRED and e.line in lines and not stays_ours(e.journey)
+        ):
+            await self._return(errand.line, errand.journey)
 
     async def _probe_connection(self) -> None:
         try:

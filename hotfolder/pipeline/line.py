@@ -48,6 +48,8 @@ class Line:
         """Every claimed document that is not at rest, by upload id."""
         self.filed = {"done": 0, "failed": 0}
         self.filing_trouble: str | None = None
+        self.missing: list[str] = []
+        """Names of unfinished documents that recovery found nowhere."""
         self._means = means
         self._to_file: asyncio.Queue[Journey] = asyncio.Queue()
 

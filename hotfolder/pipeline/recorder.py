@@ -6,10 +6,12 @@ from concurrent.futures import Future
 from loguru import logger
 
 from hotfolder.checks.names import printable
+from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import Clock, Journey, State
 from hotfolder.states import Event
 
+_DAY_S = 86_400.0
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 30.0
 _LOUD = {State.REFUSED: "WARNING", State.UNCERTAIN: "WARNING", State.FILED: "INFO", State.ACCEPTED: "INFO"}
 
@@ -37,6 +39,12 @@ class Recorder:
                 self._tell(None)
                 _log(event, journey, before)
                 return
+
+    def known_ids(self, journey: Journey, since: float) -> frozenset[str]:
+        """Return the service's ids of the other documents that were claimed within a day before `since`, or later."""
+        return self._journal.reader.document_ids(
+            journey.connection, id_floor(since - _DAY_S), journey.upload_id
+        )
 
     def settle(self, queue: str, window_s: float) -> Future[None]:
         """Remember a queue's settle window."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from loguru import logger
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Habits, Inbox, Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
-from hotfolder.checks.names import IgnoreRules
+from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.journal import Journal
@@ -62,7 +63,19 @@ class Works:
             if any(q.connection == name for q in settings.queues.values())
         ]
         self._loop = asyncio.get_running_loop()
+        self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _tell_of_strangers(self) -> None:
+        """Say which queues have unfinished documents and are not configured any more."""
+        gone = Counter(
+            j.queue for j in self.journal.reader.unfinished() if j.queue not in self.settings.queues
+        )
+        for queue, number in gone.items():
+            text = (
+                "queue {} is not configured any more, and {} of its documents are not finished; put it back"
+            )
+            logger.warning(text, queue, number)
 
     def lines(self) -> list[tuple[Lane, Line]]:
         """Return every queue with its connection."""
@@ -156,9 +169,9 @@ class Works:
         if queue in self._recovered:
             return
         lane, line = self.find(queue)
-        for journey in recover(
-            self.journal, {queue: folders}, self.clock.wall(), lane.connection.ask_after_s
-        ):
+        found = recover(self.journal, queue, folders, self.clock.wall(), lane.connection.ask_after_s)
+        line.missing = [printable(journey.name) for journey in found.missing]
+        for journey in found.going_on:
             self._loop.call_soon_threadsafe(lane.resume, line, journey)
         self._recovered.add(queue)
 

@@ -240,7 +240,7 @@ def test_a_new_configuration_is_taken_over_and_a_bad_one_refused(place: Site) ->
     place.process.send_signal(signal.SIGHUP)
     wait_for(lambda: place.scanned() and len(place.status()) == 4, 10)
     (place.top / "in/more/new.pdf").write_bytes(reportlab_pdf(5))
-    wait_for(lambda: (place.top / "in/more/done/new.pdf").exists(), 10)
+    wait_for((place.top / "in/more/done/new.pdf").exists, 10)
     assert place.stop() == 0
 
 
