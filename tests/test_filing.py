@@ -383,3 +383,44 @@ def test_the_reason_of_a_failure_is_in_the_sidecar(folders: spool.Folders, drop_
         "DocumentIDs": None,
     }
     assert filing.sidecar_name(b"scan.pdf") == b"scan.pdf.json"
+
+
+def test_a_filed_document_that_a_person_took_away_is_at_rest_all_the_same(
+    folders: spool.Folders, done: Path
+) -> None:
+    """The row of its filing was lost, its sidecar is there: nothing is missing, and nothing is written."""
+    made = ready(folders, PDF)
+    file(folders, done, made)
+    (done / "scan.pdf").unlink()
+    assert file(folders, done, made) == [Filed(b"scan.pdf")]
+    assert os.listdir(done) == ["scan.pdf.json"]
+
+
+def test_a_document_that_is_nowhere_leaves_no_sidecar(folders: spool.Folders, done: Path) -> None:
+    """A sidecar without its document would say something untrue."""
+    [result] = file(folders, done, delivered())
+    assert isinstance(result, NotFiled)
+    assert result.problem.errno == errno.ENOENT
+    assert os.listdir(done) == []
+
+
+def test_a_name_that_is_taken_beside_our_sidecar_is_given_up(
+    folders: spool.Folders, done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody puts a file there between our sidecar and our document: the next try finds another name."""
+    made = ready(folders, PDF)
+    real = spool.write_new
+
+    def write_new(name: bytes, *rest: Any) -> None:
+        real(name, *rest)
+        if name == b"scan.pdf.json":
+            (done / "scan.pdf").write_bytes(b"somebody else's")
+
+    monkeypatch.setattr(spool, "write_new", write_new)
+    assert isinstance(file(folders, done, made)[0], NotFiled)
+    [result] = file(folders, done, made)
+    assert isinstance(result, Filed)
+    assert result.name != b"scan.pdf"
+    assert (done / "scan.pdf").read_bytes() == b"somebody else's"
+    assert (done / os.fsdecode(result.name)).read_bytes() == PDF
+    assert not (done / "scan.pdf.json").exists()

@@ -8,7 +8,7 @@ import pytest
 from hotfolder.backends.base import CannotTell, Parcel, Receipt, Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.memory import Memory
 from hotfolder.delivery import Step, Tried, Trouble, answered, parcel_for, step
-from hotfolder.followup import Told, ask_progress, ask_whereabouts, located, poll_delay, progressed
+from hotfolder.followup import Told, ask_progress, ask_whereabouts, located, poll_delay, progressed, rivals
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, State
 from hotfolder.settings import Queue
 from hotfolder.states import Event
@@ -263,3 +263,24 @@ def test_the_whole_way_with_a_service() -> None:
     assert isinstance(last, Step)
     assert (last.journey.state, last.journey.recovered) == (State.DELIVERED, True)
     assert len(memory.kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"state": State.UNCERTAIN}, True),
+        ({"state": State.SENDING}, True),
+        ({"state": State.DELIVERED}, False),
+        ({"state": State.UNCERTAIN, "sent_name": "another.pdf"}, False),
+        ({"state": State.UNCERTAIN, "queue_id": "9"}, False),
+    ],
+)
+def test_a_name_proves_nothing_while_another_document_of_it_is_unsettled(
+    other: dict[str, Any],
+    expected: bool,  # noqa: FBT001 — a parameter
+) -> None:
+    """Only one that may have arrived as well, under the same name in the same queue, is a rival."""
+    mine = doubtful(sent_name="scan.pdf")
+    theirs = journey(**{"sent_name": "scan.pdf", **other})
+    assert rivals(mine, [mine, theirs]) is expected
+    assert rivals(mine, [mine]) is False

@@ -9,7 +9,7 @@ N = TypeVar("N", bound=ast.AST)
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for folder in ("hotfolder", "tests", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
 
-FILE_LINES = {"hotfolder": 350, "tests": 400, "benchmarks": 350}
+FILE_LINES = {"hotfolder": 350, "tests": 450, "benchmarks": 350}
 """A contract class, or all tests of one service, are read best in one file."""
 FUNCTION_LINES = 45
 

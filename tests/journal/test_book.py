@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, JournalError, Reader
 from hotfolder.journal.book import FILE_NAME, _dump, _load
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
@@ -161,6 +162,7 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import State
 from hotfolder.states import Event
@@ -280,3 +282,19 @@ JOURNEYS = st.builds(
 def test_every_journey_survives_the_journal(made: Journey) -> None:
     """Whatever a journey holds, it is read as it was written."""
     assert _load(_dump(made)) == made
+
+
+def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
+    """Those of the same connection, claimed from a moment on; a document's own are left out."""
+    made = [delivered(answer=Answer(200, document_ids=(str(n),))) for n in range(3)]
+    strangers = delivered(connection="other", answer=Answer(200, document_ids=("9",)))
+    for one in (*made, strangers, journey()):
+        first = replace(one, state=State.CLAIMED)
+        sending = replace(one, state=State.SENDING)
+        journal.record(Entry(first, Event.CLAIM, NOW), None).result()
+        if one.state is State.DELIVERED:
+            journal.record(Entry(sending, Event.SEND, NOW), State.CLAIMED).result()
+            journal.record(Entry(one, Event.DELIVER, NOW), State.SENDING).result()
+    floor = made[1].upload_id[:14]
+    assert journal.reader.document_ids("acme", floor, made[2].upload_id) == {"1"}
+    assert journal.reader.document_ids("acme", id_floor(0), "") == {"0", "1", "2"}
