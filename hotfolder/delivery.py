@@ -152,7 +152,7 @@ def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
     if isinstance(result, Receipt):
         return received(journey, result, wait_for, now)
     if isinstance(result, Refused):
-        return _refused(journey, result)
+        return _refused_upload(journey, result)
     if isinstance(result, Uncertain):
         trouble = Trouble(str(result), retry_after_s=result.retry_after_s)
         doubted = step(
@@ -183,11 +183,16 @@ def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> S
     return Step(event, journey)
 
 
-def _refused(journey: Journey, refusal: Refused) -> Step:
+def _refused_upload(journey: Journey, refusal: Refused) -> Step:
     if journey.repeat and refusal.status == _CONFLICT and journey.asked < _ENOUGH_ASKING:
         # The guarded repeat found an identical document: most likely our own first one.
         return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(refusal)))
-    refused = step(
+    return refused(journey, refusal)
+
+
+def refused(journey: Journey, refusal: Refused) -> Step:
+    """Decide what becomes of a document that will never be taken (pure)."""
+    final = step(
         journey,
         Event.REFUSE,
         answer=refusal.answer,
@@ -195,7 +200,7 @@ def _refused(journey: Journey, refusal: Refused) -> Step:
         remote=refusal.remote or journey.remote,
         reason=str(refusal),
     )
-    return Step(Event.REFUSE, refused)
+    return Step(Event.REFUSE, final)
 
 
 def _with_attempt(journey: Journey, tried: Tried) -> Journey:

@@ -12,7 +12,7 @@ from hotfolder.backends.base import (
     Refused,
     Uncertain,
 )
-from hotfolder.delivery import Step, Trouble, received, step, trouble_of
+from hotfolder.delivery import Step, Trouble, received, refused, step, trouble_of
 from hotfolder.model import Answer, ErrorSource, Journey, State
 from hotfolder.states import Event
 
@@ -87,15 +87,7 @@ def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step 
             return None
         return received(journey, told, wait_for, now)
     if isinstance(told, Refused):
-        refused = step(
-            journey,
-            Event.REFUSE,
-            answer=told.answer,
-            error_source=ErrorSource.SERVER,
-            remote=told.remote or journey.remote,
-            reason=str(told),
-        )
-        return Step(Event.REFUSE, refused)
+        return refused(journey, told)
     if isinstance(told, Uncertain):
         return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(told), asked=0, not_before=now))
     if isinstance(told, DeliveryError):
@@ -109,12 +101,7 @@ def located(journey: Journey, told: Told, wait_for: str, policy: str, now: float
         found = received(journey, told, wait_for, now)
         return Step(found.event, replace(found.journey, recovered=True))
     if isinstance(told, Refused):
-        return Step(
-            Event.REFUSE,
-            step(
-                journey, Event.REFUSE, answer=told.answer, error_source=ErrorSource.SERVER, reason=str(told)
-            ),
-        )
+        return refused(journey, told)
     if isinstance(told, DeliveryError):
         return trouble_of(told)
     if told is None:
