@@ -13,7 +13,7 @@ from hotfolder.backends.base import (
     Uncertain,
 )
 from hotfolder.delivery import Step, Trouble, received, refused, step, trouble_of
-from hotfolder.model import Answer, ErrorSource, Journey, State
+from hotfolder.model import Answer, Journey, State
 from hotfolder.states import Event
 
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
@@ -119,8 +119,7 @@ def _missing(journey: Journey) -> Step:
                 "The service says that it has an identical document, but cannot find it. Look it up there by name.",
             ),
         )
-        refused = step(journey, Event.REFUSE, answer=answer, error_source=ErrorSource.SERVER, asked=asked)
-        return Step(Event.REFUSE, refused)
+        return refused(replace(journey, asked=asked), Refused(answer))
     reason = "the service was asked and does not have it; it is sent again"
     return Step(
         Event.DEFER, step(journey, Event.DEFER, repeat=True, asked=asked, reason=reason, not_before=0.0)

@@ -1,10 +1,12 @@
 """Make and check what the program stands on: configuration, folders, rights, events, limits, services."""
 
 import os
+import resource
 import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Event as Flag
 
@@ -12,12 +14,15 @@ from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
 from hotfolder.backends.base import DeliveryError, Finding
+from hotfolder.journal import library
 from hotfolder.settings import Queue, Settings
 
 _ROOMY_BYTES = 1 << 30
 _SANE_YEAR_S = 1_767_225_600
 """2026-01-01: a clock before the program was written is wrong."""
 _EVENT_WITHIN_S = 2.0
+_FILES_EACH, _FILES_ALWAYS = 4, 64
+"""Descriptors: drop and work folder, lock and an archive for each queue; sockets, threads and journal besides."""
 
 STARTER = """\
 # yaml-language-server: $schema=config.schema.json
@@ -79,9 +84,11 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     """Check everything that can be checked before the first document; yields good and bad findings."""
     yield Finding(
         True,
-        f"configuration {settings.source}: {len(settings.queues)} queues, {len(settings.connections)} connections",
+        f"configuration {settings.source}: queues {len(settings.queues)}, connections {len(settings.connections)}",
     )
     yield _clock(time.time())
+    yield from _limits(len(settings.queues))
+    yield Finding(True, library())
     yield from _state(settings.state_dir)
     for queue in settings.queues.values():
         yield from _queue(queue)
@@ -99,6 +106,23 @@ def _clock(now: float) -> Finding:
         sane,
         "the clock is plausible" if sane else "the clock is years behind; set it, or start a time service",
     )
+
+
+def _limits(folders: int) -> Iterator[Finding]:
+    """Compare the system's limits with what so many folders need; what cannot be read is not complained about."""
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _FILES_EACH * folders + _FILES_ALWAYS
+    advice = "" if open_files >= needed else f"; {needed} are needed, raise LimitNOFILE= or ulimit -n"
+    yield Finding(open_files >= needed, f"limit: {open_files} open files{advice}")
+    for name, least in (
+        ("max_user_instances", 1),
+        ("max_user_watches", folders),
+        ("max_queued_events", 1024),
+    ):
+        with suppress(OSError, ValueError):
+            found = int(Path("/proc/sys/fs/inotify", name).read_text(encoding="ascii"))
+            advice = "" if found >= least else f"; at least {least} are needed (sysctl)"
+            yield Finding(found >= least, f"limit: fs.inotify.{name} is {found}{advice}")
 
 
 def _state(state_dir: Path) -> Iterator[Finding]:

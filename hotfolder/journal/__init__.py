@@ -5,6 +5,6 @@ daemon's; `Reader` is everybody else's and never writes.
 """
 
 from hotfolder.journal.book import Entry, Journal, Reader
-from hotfolder.journal.schema import JournalError
+from hotfolder.journal.schema import JournalError, library
 
-__all__ = ["Entry", "Journal", "JournalError", "Reader"]
+__all__ = ["Entry", "Journal", "JournalError", "Reader", "library"]

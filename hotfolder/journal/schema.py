@@ -12,6 +12,16 @@ class JournalError(OSError):
     """The journal cannot be used; `str()` says which file, why, and what to do."""
 
 
+def library() -> str:
+    """Name the SQLite in use, and whether it has the WAL-reset fault (sqlite.org/wal.html): no harm with one writer."""
+    version = sqlite3.sqlite_version_info
+    mended = version >= (3, 51, 3) or version in {(3, 44, 6), (3, 50, 7)}
+    note = (
+        "" if mended else ": sound with one writing process, so open the journal read-only beside the daemon"
+    )
+    return f"SQLite {sqlite3.sqlite_version}{note}"
+
+
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     """Open the database in autocommit mode; raises `JournalError`."""
     mode = "rwc" if writable else "ro"

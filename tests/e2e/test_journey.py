@@ -53,7 +53,7 @@ def all_filed(place: Site, how_many: int) -> bool:
     return sum(c["done"] + c["failed"] for c in counts) >= how_many
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_a_thousand_documents_in_all_ways_arrive_exactly_once(
     tmp_path: Path, thousand: list[tuple[str, bytes]]
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_thousand_documents_in_all_ways_arrive_exactly_once(
         assert_each_delivered_once(place, sandbox, thousand)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_a_thousand_cut_documents_are_not_delivered_and_each_is_explained(
     tmp_path: Path, thousand: list[tuple[str, bytes]]
 ) -> None:
@@ -104,7 +104,7 @@ def all_explained(place: Site, paths: list[Path]) -> bool:
     return True
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_killed_again_and_again_it_still_delivers_each_document_exactly_once(
     tmp_path: Path, thousand: list[tuple[str, bytes]]
 ) -> None:
