@@ -105,7 +105,9 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     try:
         with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        if _still_there(folders, journey):
+            raise OSError(problem.errno, "the work folder is gone") from problem
         raise ClaimFailedError("it was taken away before it could be claimed") from None
     try:
         return _verified(folders, journey)
@@ -117,6 +119,15 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
                 stuck.errno, f"{problem}, and it cannot be put back: {stuck.strerror}"
             ) from problem
         raise
+
+
+def _still_there(folders: spool.Folders, journey: Journey) -> bool:
+    try:
+        with spool.below(folders.drop, journey.folder) as source:
+            spool.look(journey.name, source)
+    except OSError:
+        return False
+    return True
 
 
 def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:

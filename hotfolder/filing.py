@@ -19,6 +19,10 @@ from hotfolder.model import Journey
 from hotfolder.sidecar import draw, render
 
 
+class MissingError(OSError):
+    """The document is neither in the work folder nor, with our sidecar, in the archive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One document to file: into which archive folder (absolute path)."""
@@ -40,6 +44,11 @@ class NotFiled:
     """It stays in the work folder, or is missing from it."""
 
     problem: OSError
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether the document has left the work folder without us."""
+        return isinstance(self.problem, MissingError)
 
 
 def file_all(folders: spool.Folders, orders: Sequence[Order]) -> list[Filed | NotFiled]:
@@ -132,7 +141,7 @@ def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes |
     """Return the name under which an earlier try filed a document that has left the work folder.
 
     Only filing takes it out of there, so its sidecar in the archive is proof, even where a person has
-    taken the document away since. Raises FileNotFoundError where there is neither.
+    taken the document away since. Raises `MissingError` where there is neither.
     """
     journey = order.journey
     if _exists(work_name(journey), folders.work):
@@ -141,7 +150,7 @@ def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes |
         if _is_ours(target, sidecar_name(name), journey):
             return name
     missing = "the document is missing from the work folder"
-    raise FileNotFoundError(errno.ENOENT, missing, os.fsdecode(work_name(journey)))
+    raise MissingError(errno.ENOENT, missing, os.fsdecode(work_name(journey)))
 
 
 def _move(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:

@@ -109,7 +109,7 @@ def recover(
         repaired = _repair(journal, folders, repair, now, ask_after_s)
         if repaired is not None:
             going_on.append(repaired)
-    _return_orphans(queue, folders, frozenset(j.upload_id for j in unfinished), now)
+    _return_orphans(journal, queue, folders, frozenset(j.upload_id for j in unfinished), now)
     return Recovered(going_on, missing)
 
 
@@ -169,10 +169,16 @@ def _record(
     return None if event is Event.RETURN else after
 
 
-def _return_orphans(queue: str, folders: spool.Folders, known: frozenset[str], now: float) -> None:
+def _return_orphans(
+    journal: Journal, queue: str, folders: spool.Folders, known: frozenset[str], now: float
+) -> None:
     names = [os.fsencode(n) for n in os.listdir(folders.work)]
     for in_work, original in orphans(names, known):
         upload_id = original_name(in_work)
         assert upload_id is not None  # noqa: S101 — `orphans` has taken it apart already
+        row = journal.reader.find(upload_id[0])
+        if row is not None and row.queue != queue:
+            logger.error("{}: {} belongs to queue {}; it is left there", queue, printable(in_work), row.queue)
+            continue
         name = spool.move_to_free(in_work, folders.work, original, folders.drop, now, upload_id[0])
         logger.warning("{}: put back a document that the journal does not know: {}", queue, printable(name))

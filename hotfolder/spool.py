@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -329,7 +330,11 @@ WORK_FOLDER = b".hotfolder"
 
 
 class Folders:
-    """The open drop and work folder of a queue, and the way to its archives; closed by `close`."""
+    """The open drop and work folder of a queue, and the way to its archives.
+
+    The descriptors are closed with the last reference, never before: a job in a thread that still holds
+    the object must not find another folder behind the same number. `close` is for a sole owner.
+    """
 
     def __init__(self, drop_path: str) -> None:
         """Open the drop folder and its work folder, which is made where it is missing; raises OSError."""
@@ -344,13 +349,18 @@ class Folders:
             os.close(self.drop)
             raise
         status = os.fstat(self.drop)
+        self.close = weakref.finalize(self, _close_both, self.work, self.drop)
         self.identity = (status.st_dev, status.st_ino)
         self.fs_type = file_system(self.drop)
 
     def moved_away(self) -> bool:
-        """Tell whether the path no longer leads to the open folder; raises OSError where it leads nowhere."""
-        status = os.stat(self.path)
-        return (status.st_dev, status.st_ino) != self.identity
+        """Tell whether path or work folder are not the open ones any more; raises OSError where there is no folder."""
+        status, work = os.stat(self.path), os.fstat(self.work)
+        try:
+            named = os.stat(WORK_FOLDER, dir_fd=self.drop, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        return (status.st_dev, status.st_ino) != self.identity or not os.path.samestat(work, named)
 
     @contextmanager
     def archive(self, path: str, folder: bytes) -> Iterator[int]:
@@ -368,7 +378,7 @@ class Folders:
         finally:
             os.close(top)
 
-    def close(self) -> None:
-        """Give the descriptors back."""
-        os.close(self.work)
-        os.close(self.drop)
+
+def _close_both(work: int, drop: int) -> None:
+    os.close(work)
+    os.close(drop)

@@ -2,20 +2,32 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hotfolder.arrivals.inbox import Key
+from hotfolder.arrivals.scan import Seen
+from hotfolder.checks.readiness import Kind
 from hotfolder.filing import Order, file_all
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import Answer, ErrorSource, Journey, State
 from hotfolder.settings import Settings, load_settings
-from hotfolder.spool import Folders
+from hotfolder.spool import Folders, stamp_of
 from hotfolder.states import ARROWS
-from hotfolder.status import Explanation, Place, explain, place_of, report, report_without_daemon, state_of
-from tests.builders import NOW, PDF, claimed, delivered, journey, put_in_work
+from hotfolder.status import (
+    Explanation,
+    Place,
+    explain,
+    place_of,
+    report,
+    report_without_daemon,
+    state_of,
+    unexplained,
+)
+from tests.builders import NOW, PDF, claimed, delivered, journey, put_in_work, without_privileges
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
 CONFIG = """\
@@ -153,7 +165,7 @@ def test_without_a_daemon(settings: Settings, journal: Journal, folders: Folders
     """Without a daemon every queue is stopped, with the counts that the journal knows."""
     for state in (State.CLAIMED, State.UNCERTAIN, State.ACCEPTED, State.REFUSED):
         write(journal, journey(state=state))
-    invoices, orders = report_without_daemon(settings, journal.reader)["queues"]
+    invoices, orders = report_without_daemon(settings, journal.reader, NOW)["queues"]
     assert (invoices["name"], invoices["state"]) == ("invoices", "stopped")
     assert invoices["counts"] == {
         "waiting": 0,
@@ -164,7 +176,7 @@ def test_without_a_daemon(settings: Settings, journal: Journal, folders: Folders
         "failed": 0,
     }
     assert sum(orders["counts"].values()) == 0
-    assert report_without_daemon(settings, None)["queues"][0]["counts"]["claimed"] == 0
+    assert report_without_daemon(settings, None, NOW)["queues"][0]["counts"]["claimed"] == 0
 
 
 def test_with_a_daemon(tmp_path: Path, journal: Journal) -> None:
@@ -200,3 +212,141 @@ def test_no_document_is_uncounted(tmp_path: Path, journal: Journal) -> None:
     (told,) = report([shop.lane], {}, NOW)["queues"]
     assert sum(told["counts"].values()) == len(states)
     assert told["oldest_waiting_s"] == 3.0
+
+
+def test_a_journal_that_cannot_be_written(tmp_path: Path, journal: Journal) -> None:
+    """A queue whose steps cannot be recorded is active and says why, and so does each file that waits there."""
+    top = tmp_path / "drop"
+    top.mkdir()
+    shop = Workshop(top, journal, Guarded())
+    shop.put("a.tmp")
+    shop.put("b.png", picture(1))
+    for name in (b"a.tmp", b"b.png"):
+        stamp = stamp_of(os.lstat(os.path.join(os.fsencode(top), name)))
+        shop.drop.inbox.observe(Seen(b"", name, Kind.FILE, stamp), 0.0, NOW)
+    shop.drop.offline = None
+    assert state_of(shop.lane, shop.line) == ("active", None)
+    shop.line._means.recorder.trouble = "the journal cannot be written: disk full"
+    assert state_of(shop.lane, shop.line) == ("active", "the journal cannot be written: disk full")
+
+    def told(name: bytes) -> Explanation:
+        path = os.path.join(os.fsencode(top), name)
+        found = explain(Place(shop.queue, "drop", b"", name), path, shop.line, shop.lane, journal.reader)
+        assert found is not None
+        return found
+
+    assert "the journal cannot be written: disk full" in told(b"b.png").reason
+    assert "journal" not in told(b"a.tmp").reason
+
+
+@pytest.mark.parametrize(
+    ("recursive", "path", "rule", "folder"),
+    [
+        (False, "sub/a.png", "a folder (this queue is not `recursive`)", "sub/"),
+        (False, "sub/deep/a.png", "a folder (this queue is not `recursive`)", "sub/"),
+        (True, "sub/a.png", None, None),
+        (True, "sub/.hidden/a.png", "hidden", "sub/.hidden/"),
+        (True, "#recycle/a.png", "recycle bin", "#recycle/"),
+        (True, "link/a.png", "symbolic link", "link/"),
+        (False, "link/a.png", "symbolic link", "link/"),
+        (True, "sub/link/a.png", "symbolic link", "sub/link/"),
+    ],
+)
+def test_a_file_below_a_folder(
+    recursive: Any, path: str, rule: str | None, folder: str | None, settings: Settings, tmp_path: Path
+) -> None:
+    """A file below a folder that is not entered is ignored by the rule of that folder, and names both."""
+    drop = tmp_path / "invoices"
+    outside = tmp_path / "outside"
+    (drop / "sub").mkdir()
+    outside.mkdir()
+    for link in (drop / "link", drop / "sub" / "link"):
+        link.symlink_to(outside)
+    (drop / path).parent.mkdir(parents=True, exist_ok=True)
+    (drop / path).write_bytes(picture())
+    queue = settings.queues["invoices"].model_copy(update={"recursive": recursive})
+    place = place_of(settings, os.fsencode(drop / path))
+    assert place is not None
+    found = explain(replace(place, queue=queue), os.fsencode(drop / path), None, None, None)
+    assert found is not None
+    assert (found.state, found.rule is None) == ("waiting" if rule is None else "ignored", rule is None)
+    if rule and folder:
+        assert rule in (found.rule or "")
+        assert f"lies in {folder}" in found.reason
+
+
+def test_a_link_above_the_drop_folder(settings: Settings, tmp_path: Path) -> None:
+    """A path that reaches the drop folder, or a folder below it, through a link from outside belongs to it."""
+    drop = tmp_path / "invoices"
+    (drop / "sub").mkdir()
+    (tmp_path / "top").symlink_to(drop)
+    (tmp_path / "below").symlink_to(drop / "sub")
+    queue = settings.queues["invoices"]
+    asked = {
+        path: place_of(settings, os.fsencode(tmp_path / path)) for path in ("top/a", "below/a", "top/done/a")
+    }
+    assert asked == {
+        "top/a": Place(queue, "drop", b"", b"a"),
+        "below/a": Place(queue, "drop", b"sub", b"a"),
+        "top/done/a": Place(queue, "done", b"", b"a"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("invoices", "it is the drop folder of queue invoices"),
+        ("invoices/.hotfolder", "the service's own"),
+        ("invoices/.hotfolder/lock", "it is the service's own"),
+        ("invoices/.hotfolder/" + "0190-a-b-c-".ljust(36, "0") + ".a.pdf", "the journal does not know"),
+        ("invoices/done", "the folder of the delivered documents of queue invoices"),
+        ("invoices/done/a.pdf.json", "it is the record beside a.pdf"),
+        ("invoices/done/" + "n" * 250 + ".json", "it is the record beside nnn"),
+        ("invoices/done/alone.pdf", "no record beside it"),
+        ("invoices/done/alone.json", "no record beside it"),
+        ("invoices/nothing.pdf", "there is no such file"),
+        ("failed", "the folder of the failed documents of queue invoices"),
+        ("elsewhere/a.pdf", "it lies in no folder of any queue"),
+    ],
+)
+def test_what_is_no_document(path: str, says: str, settings: Settings, why: Any, tmp_path: Path) -> None:
+    """What is no document of a queue is told apart in one sentence."""
+    done = tmp_path / "invoices" / "done"
+    done.mkdir()
+    for name in ("a.pdf", "a.pdf.json", "n" * 252, "n" * 250 + ".json", "alone.pdf", "alone.json"):
+        (done / name).touch()
+    if ".hotfolder/" in path:
+        (tmp_path / path).touch()
+    asked = os.fsencode(tmp_path / path)
+    place = place_of(settings, asked)
+    assert place is None or why(asked) is None
+    assert says in unexplained(settings, asked)
+
+
+def test_what_lies_there_is_counted(settings: Settings, drop_path: Path) -> None:
+    """Without a daemon the drop folders are counted by the same rules, and the oldest file's age is told."""
+    for name in ("a.png", "b.pdf", "c.tmp", "draft.png"):
+        (drop_path / name).touch()
+    for folder in ("sub", "done"):
+        (drop_path / folder).mkdir()
+        (drop_path / folder / "d.png").touch()
+    oldest = min((drop_path / name).stat().st_ctime for name in ("a.png", "b.pdf"))
+    flat, _ = report_without_daemon(settings, None, oldest + 60)["queues"]
+    assert (flat["counts"]["waiting"], flat["counts"]["ignored"]) == (2, 3)
+    assert flat["oldest_waiting_s"] == pytest.approx(60, abs=0.01)
+    deep_queue = settings.queues["invoices"].model_copy(update={"recursive": True})
+    deep = settings.model_copy(update={"queues": {"invoices": deep_queue}})
+    (told,) = report_without_daemon(deep, None, NOW)["queues"]
+    assert (told["counts"]["waiting"], told["counts"]["ignored"]) == (3, 2)
+
+
+def test_a_folder_that_cannot_be_listed(settings: Settings, drop_path: Path) -> None:
+    """Without a daemon a drop folder that is missing or forbidden makes its queue offline, with the reason."""
+    _, missing = report_without_daemon(settings, None, NOW)["queues"]
+    drop_path.chmod(0)
+    with without_privileges():
+        forbidden, _ = report_without_daemon(settings, None, NOW)["queues"]
+    drop_path.chmod(0o755)
+    assert (forbidden["state"], missing["state"]) == ("offline", "offline")
+    assert "Permission denied" in forbidden["reason"]
+    assert "No such file" in missing["reason"]

@@ -150,15 +150,15 @@ class DropFolder:
 
     def _close(self) -> None:
         self.ears.disarm()
-        if self.folders is not None:
-            with suppress(OSError):
-                self.folders.close()
-            self.folders = None
+        self.folders = None  # jobs that still run keep it open until they end
 
     async def _scan_all(self) -> None:
         folders = self._need_folders()
         if await self._in_thread(folders.moved_away):
-            logger.warning("queue {}: its folder was replaced; watching the new one", self.habits.name)
+            logger.warning(
+                "queue {}: its folder, or the work folder in it, was replaced; watching the new one",
+                self.habits.name,
+            )
             self._close()
             await self._open()
             folders = self._need_folders()
@@ -169,16 +169,14 @@ class DropFolder:
         self._subtrees.clear()
         self.ears.miss_canary()
         found = await self._in_thread(
-            lambda: list(
-                scan.entries(folders.drop, recursive=self.habits.recursive, skip=self.habits.own_folders)
-            )
+            lambda: list(scan.entries(folders.drop, enters=self.inbox.enters, skip=self.habits.own_folders))
         )
         self.inbox.begin_scan()
         for seen in found:
             self._observe(seen)
         self.inbox.end_scan()
         if self.habits.recursive:
-            subfolders = _folders_in(found)
+            subfolders = self._folders_in(found)
             self.ears.leave_all_but(subfolders)
             self._subtrees |= self.ears.listen_to(subfolders)
         self.last_scan = self._clock.wall()
@@ -211,12 +209,14 @@ class DropFolder:
             lambda: [
                 seen
                 for start in starts
-                for seen in scan.entries(folders.drop, recursive=True, skip=habits.own_folders, start=start)
+                for seen in scan.entries(
+                    folders.drop, enters=self.inbox.enters, skip=habits.own_folders, start=start
+                )
             ]
         )
         for seen in found:
             self._observe(seen)
-        self._subtrees |= self.ears.listen_to(starts | _folders_in(found))
+        self._subtrees |= self.ears.listen_to(starts | self._folders_in(found))
 
     def _observe(self, seen: scan.Seen | scan.Unseen) -> None:
         if isinstance(seen, scan.Unseen):
@@ -235,6 +235,11 @@ class DropFolder:
             self.inbox.window_s,
         )
         self.on_learned(self.inbox.window_s)
+
+    def _folders_in(self, found: list[scan.Seen | scan.Unseen]) -> set[bytes]:
+        """Return the folders that documents are looked for in."""
+        folders = (s for s in found if isinstance(s, scan.Seen) and s.kind is Kind.FOLDER)
+        return {path for s in folders if self.inbox.enters(path := os.path.join(s.folder, s.name))}
 
     async def _examine(self) -> None:
         folders = self._need_folders()
@@ -282,7 +287,7 @@ class DropFolder:
             self._rescan = True
         elif not hint.folder and hint.name in self.habits.own_folders:
             return
-        elif hint.rescan and self.habits.recursive:
+        elif hint.rescan and self.inbox.enters(os.path.join(hint.folder, hint.name)):
             self._subtrees.add(os.path.join(hint.folder, hint.name))
         else:
             key = (hint.folder, hint.name)
@@ -300,11 +305,3 @@ def _examined(folders: spool.Folders, key: Key) -> Facts | OSError:
         return scan.examine(folders.drop, *key, fs_type=folders.fs_type)
     except OSError as problem:
         return problem
-
-
-def _folders_in(found: list[scan.Seen | scan.Unseen]) -> set[bytes]:
-    return {
-        os.path.join(seen.folder, seen.name)
-        for seen in found
-        if isinstance(seen, scan.Seen) and seen.kind is Kind.FOLDER
-    }

@@ -143,8 +143,13 @@ class Inbox:
         grew, self.window_s = window_s > self.window_s, window_s
         return grew
 
+    def enters(self, folder: bytes) -> bool:
+        """Tell whether documents are looked for in a folder below the drop folder."""
+        above, _, name = folder.rpartition(b"/")
+        return self._recursive and self._ignore.match_path(above, name) is None
+
     def _rule(self, seen: Seen) -> str | None:
-        named = self._ignore.match(seen.name)
+        named = self._ignore.match_path(seen.folder, seen.name)
         if named:
             return named
         if seen.kind is Kind.FILE:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hotfolder import spool
@@ -37,11 +37,11 @@ class Unseen:
 
 
 def entries(
-    top: int, *, recursive: bool, skip: frozenset[bytes], start: bytes = b""
+    top: int, *, enters: Callable[[bytes], bool], skip: frozenset[bytes], start: bytes = b""
 ) -> Iterator[Seen | Unseen]:
     """Yield every entry of a drop folder, or of the folder `start` below it, in no order.
 
-    `skip` names the service's own folders at the top.
+    `skip` names the service's own folders at the top; `enters` tells into which folders below to look.
 
     Raises OSError where the folder itself cannot be listed. A subfolder that cannot is an `Unseen`.
     """
@@ -56,8 +56,10 @@ def entries(
                         continue
                     seen = _entry(folder, name, fd)
                     yield seen
-                    if recursive and isinstance(seen, Seen) and seen.kind is Kind.FOLDER and name[:1] != b".":
-                        pending.append(os.path.join(folder, name))
+                    if isinstance(seen, Seen) and seen.kind is Kind.FOLDER:
+                        below = os.path.join(folder, name)
+                        if enters(below):
+                            pending.append(below)
         except OSError as problem:
             if not folder:
                 raise

@@ -39,6 +39,20 @@ class Reply:
         """True for 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 — the classes of RFC 9110 §15
 
+    @property
+    def structured(self) -> bool:
+        """True for a body that is a JSON object or list, the only shapes in which the services speak."""
+        return isinstance(self.document, dict | list)
+
+    @property
+    def foreign(self) -> bool:
+        """True for a body of another shape: the page of a portal or a proxy, half an answer."""
+        return bool(self.content.strip()) and not self.structured
+
+    def ids(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """Return the identifiers at the first path that has any; a foreign body's headers name none."""
+        return () if self.foreign else paths.ids(wanted, self.document, self.headers)
+
     def text(self, *wanted: str) -> str | None:
         """Return the first text at any of the paths."""
         return paths.text(wanted, self.document, self.headers)

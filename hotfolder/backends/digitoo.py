@@ -25,7 +25,7 @@ from hotfolder.backends.base import (
 from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
 from hotfolder.backends.moments import SKEW_S, moment
-from hotfolder.backends.paths import as_text, ids, values
+from hotfolder.backends.paths import as_text, values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.settings import DigitooConnection
@@ -104,8 +104,10 @@ class Digitoo(Backend):
         path = path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
         reply = self._channel.upload(path, self._body(parcel))
         where = self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS
-        found = ids(where, reply.document, reply.headers)
-        # A yes without id is a yes: sending again would make a duplicate.
+        found = reply.ids(where)
+        if not found and not reply.structured:
+            self._judge.doubt(reply, "a JSON body")
+        # A yes without id is a yes: where the id stands is not published.
         return Receipt(
             reply.status,
             final=True,

@@ -27,7 +27,7 @@ from hotfolder.backends.base import (
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
 from hotfolder.backends.moments import iso, moment
-from hotfolder.backends.paths import as_text, ids, last_segment
+from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.backends.policy import Judge, Profile, Verdict
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Remote
@@ -98,6 +98,7 @@ class DocDigitizer(Backend):
         if found := self._ids(reply):
             return self._known(receipt, found)
         if receipt.remote.task is None:
+            self._judge.doubt(reply, "its task or document")
             warning = "document_id_not_found: the answer names neither document nor task"
             return replace(receipt, final=True, warnings=(warning,))
         return receipt
@@ -167,8 +168,7 @@ class DocDigitizer(Backend):
         return bodies.multipart(settings.file_field or "files", file, fields, token_hex(16))
 
     def _ids(self, reply: Reply) -> tuple[str, ...]:
-        where = self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS
-        return ids(where, reply.document, reply.headers)
+        return reply.ids(self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS)
 
     def _known(self, receipt: Receipt, found: tuple[str, ...]) -> Receipt:
         documents = tuple(

@@ -96,8 +96,8 @@ class Judge:
             key_paths=connection.errors.key_paths or profile.key_paths,
         )
         self.secrets = secrets
-        chosen = {key: Verdict(word) for key, word in connection.statuses.items()}
-        self._statuses = {**STATUSES, **profile.statuses, **chosen}
+        self._chosen = {key: Verdict(word) for key, word in connection.statuses.items()}
+        self._statuses = {**STATUSES, **profile.statuses, **self._chosen}
         self.now = now
 
     def verdict(self, reply: Reply) -> Verdict:
@@ -123,6 +123,14 @@ class Judge:
                 status=reply.status,
                 retry_after_s=self._retry_after_s(reply),
                 probably_not_taken=self._refused_in_its_own_words(reply),
+            )
+
+    def doubt(self, reply: Reply, lack: str) -> None:
+        """Raise `Uncertain` for a 2xx without what the service must answer; `statuses` can waive that."""
+        if reply.good and str(reply.status) not in self._chosen:
+            raise Uncertain(
+                f"{self.says(reply)} without {lack}, so nobody knows whether it took the document",
+                status=reply.status,
             )
 
     def read(self, reply: Reply) -> None:

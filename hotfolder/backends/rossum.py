@@ -31,7 +31,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
-from hotfolder.backends.paths import as_text, ids, last_segment, texts
+from hotfolder.backends.paths import as_text, last_segment, texts
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Answer, ErrorSource, Remote
@@ -87,8 +87,7 @@ class Rossum(Backend):
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""
         reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))
-        where = self._connection.upload.document_id_paths or ()
-        if found := ids(where, reply.document, reply.headers):
+        if found := reply.ids(self._connection.upload.document_id_paths or ()):
             return Receipt(reply.status, final=True, document_ids=found)
         task = reply.text("url") if reply.good else None
         if task is not None:

@@ -63,6 +63,11 @@ class IgnoreRules:
             return None
         return next(text for pattern, text in self._rules if pattern.match(lowered))
 
+    def match_path(self, folder: bytes, name: bytes) -> str | None:
+        """Return the rule that makes a name, or a folder on the way to it, no document, or None."""
+        parts = [*folder.split(b"/"), name] if folder else [name]
+        return next(filter(None, map(self.match, parts)), None)
+
 
 def split(name: bytes) -> tuple[bytes, bytes]:
     """Split a base name into stem and extension (with its dot); an overlong extension belongs to the stem."""

@@ -8,13 +8,13 @@ from hotfolder import __version__
 from hotfolder.main.look import status, why
 from hotfolder.main.prepare import check, init, schema
 from hotfolder.main.serve import once, run
-from hotfolder.main.source import CONFIG_KEY
+from hotfolder.main.source import CONFIG_FILE, CONFIG_KEY
 from hotfolder.main.trial import demo, sandbox
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hotfolder")
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("-c", "--config", type=CONFIG_FILE, help="The configuration file.")
 @click.pass_context
 def program(context: click.Context, config: Path | None) -> None:
     """Watch drop folders and upload every new document to the queue it is mapped to."""

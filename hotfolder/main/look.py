@@ -40,7 +40,7 @@ def _status(settings: "Settings") -> dict[str, Any]:
     except NoDaemonError:
         from hotfolder.status import report_without_daemon  # noqa: PLC0415
 
-        return report_without_daemon(settings, _reader(settings))
+        return report_without_daemon(settings, _reader(settings), time.time())
 
 
 def _reader(settings: "Settings") -> Any:
@@ -79,14 +79,13 @@ def _table(report: dict[str, Any]) -> str:
 
 @click.command()
 @config_option
-@click.argument("file", type=click.Path(path_type=str))
+@click.argument("file", type=click.Path(readable=False, path_type=str))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def why(context: click.Context, config: Path | None, file: str, as_json: bool) -> None:  # noqa: FBT001
     """Say what the daemon knows and decides about FILE; works without a running daemon too."""
     settings = load(context, config, secrets=False)
-    folder, name = os.path.split(os.path.abspath(file))
-    found = _why(settings, os.path.join(os.path.realpath(folder), name))
+    found = _why(settings, os.path.abspath(file))
     if "error" in found:
         click.echo(f"{file}: {found['error']}", err=True)
         sys.exit(1)
@@ -98,15 +97,14 @@ def why(context: click.Context, config: Path | None, file: str, as_json: bool) -
 
 
 def _why(settings: "Settings", path: str) -> dict[str, Any]:
+    from hotfolder.status import explain, place_of, unexplained  # noqa: PLC0415
     from hotfolder.unixsocket import NoDaemonError, ask  # noqa: PLC0415
 
+    name = os.fsencode(path)
     try:
-        return ask(settings.state_dir, {"ask": "why", "file": path})
+        told = ask(settings.state_dir, {"ask": "why", "file": path})
     except NoDaemonError:
-        from hotfolder.status import explain, place_of  # noqa: PLC0415
-
-        place = place_of(settings, os.fsencode(path))
-        if place is None:
-            return {"error": "it lies in no folder of any queue"}
-        found = explain(place, os.fsencode(path), None, None, _reader(settings))
-        return found.as_json() if found else {"error": "there is no such file, and there never was one"}
+        place = place_of(settings, name)
+        found = explain(place, name, None, None, _reader(settings)) if place else None
+        told = found.as_json() if found else {"error": ""}
+    return {"error": unexplained(settings, name)} if "error" in told else told

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 EX_TEMPFAIL = 75
 """sysexits.h: somebody else holds what we need; trying later may help."""
-_BAR_EVERY_S = 0.2
+_EX_NOT_ALL = 4
+"""What `once` says where it ended before everything was filed."""
 
 
 @click.command()
@@ -26,6 +27,7 @@ _BAR_EVERY_S = 0.2
 @click.pass_context
 def run(context: click.Context, config: Path | None) -> None:
     """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
+    _until_started(0)
     settings = load(context, config)
     in_time = asyncio.run(_run(settings))
     sys.stdout.flush()
@@ -43,6 +45,7 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
     \b
     0 all done, 1 some failed, 3 a queue is paused or stopped, 4 timeout, 78 configuration
     """
+    _until_started(_EX_NOT_ALL)
     from hotfolder.settings.quantities import parse_duration_s  # noqa: PLC0415
 
     settings = load(context, config)
@@ -54,6 +57,19 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
     click.echo(outcome.text)
     sys.stdout.flush()
     os._exit(outcome.code)
+
+
+def _until_started(code: int) -> None:
+    """Let SIGTERM and SIGINT end the process with a status until the event loop listens to them.
+
+    At once, without unwinding: nothing is claimed yet, and a half-done import would turn the exit into an error.
+    """
+
+    def end(*_: object) -> None:
+        os._exit(code)
+
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, end)
 
 
 async def _run(settings: "Settings") -> bool:

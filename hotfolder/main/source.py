@@ -15,10 +15,14 @@ CONFIG_KEY = "config"
 EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
 
+CONFIG_FILE = click.Path(readable=False, path_type=Path)
+"""Checks nothing: a file that cannot be read is a wrong configuration, which `load` says, not a wrong command line."""
+
+
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let a command take `-c FILE` after its name too."""
     return click.option(
-        "-c", "--config", type=click.Path(path_type=Path), help="The configuration file.", expose_value=True
+        "-c", "--config", type=CONFIG_FILE, help="The configuration file.", expose_value=True
     )(command)
 
 

@@ -71,13 +71,17 @@ class Gates:
 
 def _tell(who: str, old: Gate, new: Gate) -> None:
     """Log a change of the gate: trouble that goes on in the same words says nothing new."""
-    if new.paused and not old.paused:
+    if new.paused and (old.paused or new.reason == old.reason):
+        return  # paused already, or again after a probe, for what was said before
+    if new.paused:
         text = "{} is paused: {}; its documents stay in the drop folder until this is mended"
         logger.error(text, who, new.reason)
     elif new == Gate():
-        logger.info("{} works again", who)
+        logger.log("INFO" if old.failures or old.paused else "DEBUG", "{} works again", who)
     elif not new.paused and new.reason != old.reason:
-        logger.warning("{} is in trouble: {}; tried again", who, new.reason)
+        # A busy service is everyday life: `status` shows it, the log would only fill.
+        level = "WARNING" if new.failures else "DEBUG"
+        logger.log(level, "{} is in trouble: {}; tried again", who, new.reason)
 
 
 def probe(backend: Backend, queue_ids: tuple[str, ...]) -> DeliveryError | None:

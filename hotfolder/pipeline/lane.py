@@ -23,7 +23,7 @@ from hotfolder.settings import ConnectionSection, Limits
 from hotfolder.states import Event
 
 _LONGEST_NAP_S = 3600.0
-_RETURN_AGAIN_S = 10.0
+_RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
 _CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
 """Arrows that prove that the service answers."""
 
@@ -65,16 +65,18 @@ class Lane:
                     await self._wake.wait()
             self._wake.clear()
 
-    async def stop(self, grace_s: float) -> None:
-        """Take nothing more and let running requests finish for at most `grace_s` seconds."""
+    async def stop(self, grace_s: float) -> bool:
+        """Take nothing more and let running requests finish; tell whether they did within `grace_s` seconds."""
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
+        in_time = not self.active
         for task in self._tasks:
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        if not self.active:
+        if in_time:
             self.backend.close()
+        return in_time
 
     def resume(self, line: Line, journey: Journey) -> None:
         """Go on with a document that an earlier run had claimed."""
@@ -85,6 +87,11 @@ class Lane:
     def gate(self) -> Gate:
         """Return the connection's gate."""
         return self._gates.shared
+
+    @property
+    def journal_trouble(self) -> str | None:
+        """Return why nothing can be recorded, None where it can."""
+        return self._means.recorder.trouble
 
     def _start_what_may(self) -> float:
         """Start requests while rate, concurrency and gate allow; return the seconds until more may."""
@@ -162,10 +169,26 @@ class Lane:
         if journey is None:
             return
         if journey.answer is None:
-            await self._send(line, journey)
+            await self._safely(line, journey, self._send(line, journey))
             return
         reason = "; ".join(journey.answer.messages or ())
-        await self._go(line, Step(Event.REFUSE, step(journey, Event.REFUSE, reason=reason)), journey)
+        found = Step(Event.REFUSE, step(journey, Event.REFUSE, reason=reason))
+        await self._safely(line, journey, self._go(line, found, journey))
+
+    async def _safely(self, line: Line, journey: Journey, work: Coroutine[Any, Any, None]) -> None:
+        """Take a step; one that fails in a way nobody thought of does not strand its document."""
+        try:
+            await work
+        except Exception as surprise:  # noqa: BLE001 — see above
+            logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
+            now = line.carried.get(journey.upload_id)
+            if now is None or now.state in {State.DELIVERED, State.REFUSED}:
+                return
+            if now.state is State.SENDING:
+                doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
+                await self._go(line, Step(Event.DOUBT, doubted), now)
+            else:
+                self._later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
 
     async def _claim(self, line: Line, arrival: Arrival) -> Journey | None:
         journey = replace(
@@ -200,29 +223,34 @@ class Lane:
                 line.drop.learned()
         else:
             self._trouble(line, Trouble(reason, scope=Scope.QUEUE))
+            line.drop.rescan()  # the work folder itself may be gone
         line.drop.look_again(arrival)
 
     async def _send(self, line: Line, journey: Journey) -> None:
+        if line.drop.folders is None:
+            self._later(line, journey, self._clock.monotonic() + 1.0, 0)
+            return
         sending = step(journey, Event.SEND, sent_name=journey.sent_name or sent_name(journey), reason=None)
         parcel = line.parcel(sending)
         line.carried[journey.upload_id] = sending
         await self._means.recorder.record(Event.SEND, sending, journey.state)
         tried = await self._on_wire(lambda: hand_over(self.backend, parcel, self._clock))
         await self._go(line, answered(sending, tried, line.queue.wait_for), sending)
+        if isinstance(tried.result, FileNotFoundError) and sending.upload_id in line.carried:
+            self._errands.remove(lambda e: e.journey.upload_id == sending.upload_id)
+            line.lose(sending)
 
     async def _take_up(self, errand: Errand) -> None:
         """Go on with a claimed document whose moment has come."""
         line, journey, polls = errand.line, errand.journey, errand.polls
         if line.drop.folders is None:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
-        elif journey.state is State.CLAIMED:
-            await self._return(line, journey)
-        elif journey.state is State.DEFERRED:
-            await self._send(line, journey)
-        elif journey.state is State.UNCERTAIN:
-            await self._ask(line, journey)
+            return
+        steps = {State.CLAIMED: self._return, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
+        if journey.state in steps:
+            await self._safely(line, journey, steps[journey.state](line, journey))
         else:
-            await self._poll(line, journey, polls)
+            await self._safely(line, journey, self._poll(line, journey, polls))
 
     async def _ask(self, line: Line, journey: Journey) -> None:
         parcel = line.parcel(journey)
@@ -283,6 +311,9 @@ class Lane:
         try:
             folders = line.folders
             name = await self._on_disk(lambda: claims.give_back(folders, journey, self._clock.wall()))
+        except FileNotFoundError:
+            line.lose(journey)
+            return
         except OSError as problem:
             logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
             self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
@@ -321,9 +352,7 @@ class Lane:
 
     async def _probe_connection(self) -> None:
         try:
-            await self._probe(
-                None, tuple(line.origin.queue_id for line in self.lines if line.origin.queue_id)
-            )
+            await self._probe(None, ())  # the log-in alone: a wrong queue is that queue's own trouble
         finally:
             self._probing = False
 

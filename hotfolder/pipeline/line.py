@@ -10,7 +10,7 @@ from loguru import logger
 from hotfolder.arrivals import DropFolder
 from hotfolder.backends.base import Parcel
 from hotfolder.checks.names import printable
-from hotfolder.claims import Origin, pieces
+from hotfolder.claims import Origin, pieces, work_name
 from hotfolder.delivery import parcel_for, step
 from hotfolder.filing import Filed, NotFiled, Order, file_all
 from hotfolder.model import Clock, Journey, State
@@ -60,6 +60,14 @@ class Line:
             raise OSError(0, f"queue {self.queue.name} is offline: {self.drop.offline}")
         return self.drop.folders
 
+    def lose(self, journey: Journey) -> None:
+        """Take note that a document is not in the work folder any more; its row stays open, and `status` says so."""
+        self.carried.pop(journey.upload_id, None)
+        self.missing.append(printable(journey.name))
+        text = "queue {}: {} ({}) has left the work folder without us; look for it, put it back as {}"
+        place = printable(work_name(journey))
+        logger.error(text, self.queue.name, printable(journey.name), journey.state.value, place)
+
     def parcel(self, journey: Journey) -> Parcel:
         """Return a document as it goes out."""
         folders = self.folders
@@ -100,6 +108,8 @@ class Line:
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Filed):
                 filed.append(replace(order.journey, filed_at=moment, filed_name=result.name))
+            elif result.gone:
+                self.lose(order.journey)
             else:
                 trouble = f"{printable(order.journey.name)}: {result.problem.strerror or result.problem}"
                 self._to_file.put_nowait(order.journey)

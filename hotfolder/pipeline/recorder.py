@@ -56,7 +56,7 @@ class Recorder:
         if trouble is None:
             logger.info("the journal can be written again")
         else:
-            logger.error("the journal cannot be written: {}; everything waits until it can", trouble)
+            logger.error("{}; everything waits until it can", trouble)
         self.trouble = trouble
 
 

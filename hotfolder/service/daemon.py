@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from loguru import logger
 from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import Journal
-from hotfolder.model import Clock
+from hotfolder.model import Clock, State
 from hotfolder.pipeline import Line
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
@@ -84,9 +85,19 @@ class Service:
         finally:
             self._end()
 
-    def _begin(self, settings: Settings) -> None:
+    def _start_anew(self) -> None:
+        """Become a new process of the same number, so that no request of the old configuration goes on.
+
+        What was on its way is cut off, or uncertain, and the service is asked about it: recovery sees to that.
+        """
+        logger.warning("a request outlived the grace period; the program starts itself anew")
+        self.journal.close()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
+
+    def _begin(self, settings: Settings, *, first: bool = True) -> None:
         self.settings = settings
-        self.works = Works(settings, self.journal, self._clock)
+        self.works = Works(settings, self.journal, self._clock, first=first)
         self.works.start()
 
     def _works(self) -> Works:
@@ -160,8 +171,9 @@ class Service:
                 "the new configuration is refused: `state_dir` cannot change while the service runs; restart it"
             )
         elif settings is not None:
-            await self._works().stop(self.settings.grace_s)
-            self._begin(settings)
+            if not await self._works().stop(self.settings.grace_s):
+                self._start_anew()
+            self._begin(settings, first=False)
             logger.info("the configuration was read anew")
         self._notifier.tell("READY=1", f"STATUS={self._summary()}")
 
@@ -190,26 +202,33 @@ def _lock_state(state_dir: Path) -> spool.Lock:
 
 
 def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | None:  # noqa: FBT001 — a fact
-    """Decide whether `once` is over, and with which exit status."""
-    lines = works.lines()
-    stuck = [(line.queue.name, *status.state_of(lane, line)) for lane, line in lines]
-    for name, state, reason in stuck:
+    """Decide whether `once` is over, and with which exit status; a queue that is stuck does not keep the others."""
+    stuck: list[str] = []
+    busy = False
+    for lane, line in works.lines():
+        state, reason = status.state_of(lane, line)
         if state == "paused" or (state == "offline" and reason != NOT_LOOKED_AT):
-            return Outcome(3, f"queue {name} is {state}: {reason}")
+            stuck.append(f"queue {line.queue.name} is {state}: {reason}")
+            busy = busy or any(j.state in {State.DELIVERED, State.REFUSED} for j in line.carried.values())
+        else:
+            busy = busy or not line.drop.scans or _busy(line)
+    if not busy and stuck:
+        return Outcome(3, "; ".join(stuck))
+    if not busy:
+        return _sum(works)
     if deadline is not None and works.clock.monotonic() >= deadline:
         return Outcome(4, "not everything was filed in time")
-    if stopped:
-        return Outcome(4, "stopped before everything was filed")
-    busy = any(_busy(line) for _, line in lines)
-    if busy or any(not line.drop.scans for _, line in lines):
-        return None
-    failed = sum(line.filed["failed"] for _, line in lines)
-    held = sum(j.held for _, line in lines for j in line.carried.values())
-    if failed or held:
-        return Outcome(
-            1, f"{failed} failed, {held} uncertain, {sum(line.filed['done'] for _, line in lines)} done"
-        )
-    return Outcome(0, f"{sum(line.filed['done'] for _, line in lines)} done")
+    return Outcome(4, "stopped before everything was filed") if stopped else None
+
+
+def _sum(works: Works) -> Outcome:
+    lines = [line for _, line in works.lines()]
+    done, failed = (sum(line.filed[area] for line in lines) for area in ("done", "failed"))
+    held = sum(j.held for line in lines for j in line.carried.values())
+    missing = sum(len(line.missing) for line in lines)
+    if failed or held or missing:
+        return Outcome(1, f"{failed} failed, {held} uncertain, {missing} missing, {done} done")
+    return Outcome(0, f"{done} done")
 
 
 def _busy(line: Line) -> bool:

@@ -1,6 +1,7 @@
 """Everything that is built from one configuration: folders, connections, threads, loops."""
 
 import asyncio
+import errno
 import os
 import time
 from collections import Counter
@@ -47,7 +48,8 @@ class AlreadyRunningError(Exception):
 class Works:
     """Everything that is built from one configuration."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+    def __init__(self, settings: Settings, journal: Journal, clock: Clock, *, first: bool = True) -> None:
+        self._first = first
         self.settings = settings
         self.journal = journal
         self.clock = clock
@@ -101,7 +103,7 @@ class Works:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more, let running requests finish, file what is final; tell whether all ended in time."""
         deadline = self.clock.monotonic() + grace_s
-        await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes))
+        in_time = all(await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes)))
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)
         for task in self._tasks:
@@ -112,7 +114,7 @@ class Works:
         for lock in self._locks.values():
             lock.release()
         self.disk.shutdown(wait=False, cancel_futures=True)
-        return not any(lane.active for lane in self.lanes)
+        return in_time
 
     def _filing(self) -> bool:
         final = {State.DELIVERED, State.REFUSED}
@@ -165,7 +167,10 @@ class Works:
                 b"lock", folders.work, f"process {os.getpid()}, state directory {self.settings.state_dir}"
             )
         except spool.LockedError as held:
-            raise AlreadyRunningError(f"{folders.path} is in use by another hotfolder: {held}") from None
+            text = f"{folders.path} is in use by another hotfolder: {held}"
+            if self._first:
+                raise AlreadyRunningError(text) from None
+            raise OSError(errno.EBUSY, text) from None  # the other queues go on
         if queue in self._recovered:
             return
         lane, line = self.find(queue)

@@ -8,16 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfolder import spool
+from hotfolder.arrivals import Inbox
 from hotfolder.arrivals.scan import FileWindow, Seen, Unseen, entries, entry, examine
-from hotfolder.checks.readiness import Kind
+from hotfolder.checks.names import IgnoreRules
+from hotfolder.checks.readiness import Kind, Rules
 from tests.builders import without_privileges
 
+INBOX = Inbox(Rules(frozenset(), 1, None, 1.0), IgnoreRules(), settle_s=0.0, settle_max_s=1.0, recursive=True)
 OWN = frozenset({spool.WORK_FOLDER, b"done"})
 
 
 def listed(folders: spool.Folders, *, recursive: bool = False) -> dict[bytes, Kind | str]:
     """Return what a scan says: path → kind, or problem."""
-    found = entries(folders.drop, recursive=recursive, skip=OWN)
+    found = entries(folders.drop, enters=lambda path: recursive and INBOX.enters(path), skip=OWN)
     return {os.path.join(s.folder, s.name): s.kind if isinstance(s, Seen) else s.problem for s in found}
 
 
@@ -39,7 +42,14 @@ def test_everything_is_mentioned(folders: spool.Folders, drop_path: Path) -> Non
 
 def test_subfolders(folders: spool.Folders, drop_path: Path) -> None:
     """A recursive scan goes into folders, not into hidden ones or through links, and skips names at the top only."""
-    for name in ("a/b/x.pdf", "a/done/y.pdf", "done/z.pdf", ".hidden/h.pdf"):
+    for name in (
+        "a/b/x.pdf",
+        "a/done/y.pdf",
+        "done/z.pdf",
+        ".hidden/h.pdf",
+        "#recycle/deleted.pdf",
+        "a/@eaDir/thumb.pdf",
+    ):
         (drop_path / name).parent.mkdir(parents=True, exist_ok=True)
         (drop_path / name).touch()
     (drop_path / "loop").symlink_to(".")
@@ -53,7 +63,9 @@ def test_a_subfolder_that_cannot_be_read_is_not_gone(folders: spool.Folders, dro
     (drop_path / "x.pdf").touch()
     drop_path.chmod(0o755)
     with without_privileges():
-        found = {s.name: s for s in entries(folders.drop, recursive=True, skip=OWN) if isinstance(s, Unseen)}
+        found = {
+            s.name: s for s in entries(folders.drop, enters=INBOX.enters, skip=OWN) if isinstance(s, Unseen)
+        }
         names = listed(folders, recursive=True)
     assert (found[b"closed"].gone, found[b"closed"].problem) == (False, "Permission denied")
     assert b"x.pdf" in names

@@ -187,6 +187,34 @@ class ServiceContract(BackendContract):
                 with pytest.raises(kind):
                     backend.upload(world.parcel())
 
+    @pytest.mark.parametrize("do", [{"truncated_json": True}, {"empty_body": True}])
+    def test_yes_without_answer_is_uncertain(
+        self, world: World, sandbox: SandboxServer, do: dict[str, Any]
+    ) -> None:
+        """A 2xx without what the service must answer is no yes: the document was taken and must be asked for."""
+        self.strike(sandbox, **do)
+        with pytest.raises(Uncertain) as raised:
+            world.backend.upload(world.parcel())
+        assert raised.value.status in {200, 201, 202}
+        assert len(world.taken()) == 1
+
+    @pytest.mark.parametrize(
+        "do",
+        [
+            {"html": 200},
+            {"html": 200, "headers": {"Location": "https://portal.example/welcome"}},
+            {"status": 200, "body": "OK"},
+            {"status": 200, "body": 7},
+        ],
+    )
+    def test_foreign_yes_is_uncertain(self, world: World, sandbox: SandboxServer, do: dict[str, Any]) -> None:
+        """A 200 of somebody else, such as a captive portal, delivers nothing."""
+        self.strike(sandbox, **do)
+        with pytest.raises(Uncertain) as raised:
+            world.backend.upload(world.parcel())
+        check_outcome(raised.value, 200, ASKED)
+        assert world.taken() == []
+
     def test_specific_status_wins(
         self, connect: Callable[..., Backend], world: World, sandbox: SandboxServer
     ) -> None:

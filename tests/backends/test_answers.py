@@ -20,6 +20,25 @@ def reply(content: bytes | str, status: int = 400, content_type: str = "applicat
 
 
 @pytest.mark.parametrize(
+    ("content", "foreign"),
+    [
+        ("", False),
+        (" \r\n", False),
+        ("{}", False),
+        ("[]", False),
+        ('{"id": 1', True),
+        ("<html></html>", True),
+        ('"OK"', True),
+        ("null", True),
+        ("1", True),
+    ],
+)
+def test_foreign_body(content: str, foreign: bool) -> None:  # noqa: FBT001 — a parameter of the table
+    """A body that is no JSON object or list is nothing that a service wrote; no body says nothing."""
+    assert reply(content, 200).foreign is foreign
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ('{"detail": "Bad Request."}', ("Bad Request.",)),

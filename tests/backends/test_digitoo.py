@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Unavailable
+from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.digitoo import Digitoo
 from hotfolder.sandbox.options import DigitooAnswer, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
@@ -86,13 +86,12 @@ class DigitooContract(ServiceContract):
         check_outcome(raised.value, status, replace(expected, key="odd"))
         assert world.taken() == []
 
-    @pytest.mark.parametrize("do", [{"truncated_json": True}, {"empty_body": True}])
-    def test_yes_without_id_is_a_yes(self, world: World, sandbox: SandboxServer, do: dict[str, Any]) -> None:
-        """A 2xx whose id cannot be read is a success with a warning, not a reason to send again."""
-        self.strike(sandbox, **do)
+    @pytest.mark.parametrize("body", [{}, [], {"status": "queued"}])
+    def test_yes_without_id_is_a_yes(self, world: World, sandbox: SandboxServer, body: Any) -> None:
+        """A 2xx in JSON whose id is not found is a success with a warning, not a reason to send again."""
+        self.strike(sandbox, status=201, body=body)
         receipt = world.backend.upload(world.parcel())
-        assert receipt.final
-        assert receipt.document_ids == ()
+        assert (receipt.status, receipt.final, receipt.document_ids) == (201, True, ())
         assert receipt.warnings[0].startswith("document_id_not_found")
 
 
@@ -122,6 +121,25 @@ def test_id_path_setting(sandbox: SandboxServer, connect: Connect) -> None:
     backend = connect(upload={"document_id_paths": ["data.number"]})
     assert backend.upload(parcel(queue_id="q7")).document_ids == ()
     assert len(sandbox.ledger) == 1
+
+
+def test_id_in_a_header(sandbox: SandboxServer, connect: Connect) -> None:
+    """Where the id is looked for in a header, the answer needs no body, but no web page may bring it."""
+    backend = connect(upload={"document_id_paths": ["header:Location"]})
+    upload, headers = {"path": "*/upload"}, {"Location": "https://digitoo.example/documents/77"}
+    sandbox.play([{"match": upload, "do": {"status": 204, "headers": headers}}])
+    assert backend.upload(parcel(queue_id="q7")).document_ids == ("77",)
+    sandbox.play([{"match": upload, "do": {"html": 200, "headers": headers}}])
+    with pytest.raises(Uncertain, match="web page"):
+        backend.upload(parcel(queue_id="q7"))
+
+
+def test_empty_yes_by_setting(sandbox: SandboxServer, connect: Connect) -> None:
+    """A status that the operator counts as done needs no answer."""
+    sandbox.play([{"match": {"path": "*/upload"}, "do": {"empty_body": True}}])
+    receipt = connect(statuses={"200": "done", "201": "done"}).upload(parcel(queue_id="q7"))
+    assert receipt.final
+    assert receipt.warnings[0].startswith("document_id_not_found")
 
 
 def test_numeric_queue_id_is_an_integer_in_json(sandbox: SandboxServer, connect: Connect) -> None:

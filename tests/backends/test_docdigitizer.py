@@ -87,11 +87,26 @@ class TestDocDigitizer(ServiceContract):
 
     @pytest.mark.parametrize("status", [200, 201, 202, 299])
     def test_every_2xx_is_a_yes(self, world: World, sandbox: SandboxServer, status: int) -> None:
-        """Any 2xx is a success, also one that names nothing."""
-        self.strike(sandbox, status=status, body={})
-        receipt = world.backend.upload(world.parcel())
-        assert (receipt.status, receipt.final) == (status, True)
-        assert receipt.warnings[0].startswith("document_id_not_found")
+        """Any 2xx is a success if it names the task or, in the body or a header, the document."""
+        for body, headers, final in (
+            ({"task": {"id": "t1"}}, {}, False),
+            ({"document": {"id": "d1"}}, {}, True),
+            ({}, {"X-Document-Location": "https://docs.example/d1"}, True),
+        ):
+            self.strike(sandbox, status=status, body=body, headers=headers)
+            receipt = world.backend.upload(world.parcel())
+            assert (receipt.status, receipt.final, receipt.warnings) == (status, final, ())
+            assert receipt.document_ids == (("d1",) if final else ())
+
+    @pytest.mark.parametrize("body", [{}, [], {"task": {"status": "CREATED"}}])
+    def test_yes_that_names_nothing_is_uncertain(
+        self, world: World, sandbox: SandboxServer, body: Any
+    ) -> None:
+        """The task comes back from every upload (specification): JSON without it or a document is no yes."""
+        self.strike(sandbox, status=202, body=body)
+        with pytest.raises(Uncertain) as raised:
+            world.backend.upload(world.parcel())
+        check_outcome(raised.value, 202, ASKED)
 
 
 @pytest.mark.parametrize("place", IdPlace)
@@ -118,6 +133,32 @@ def test_forgotten_task(sandbox: SandboxServer, connect: Connect) -> None:
     sandbox.world.expire_tasks()
     with pytest.raises(Uncertain):
         backend.follow_up(receipt, sent)
+
+
+def test_location_without_body(sandbox: SandboxServer, connect: Connect) -> None:
+    """A header that names the document is enough where there is no body."""
+    headers = {"X-Document-Location": "https://docs.example/documents/d1"}
+    sandbox.play([{"match": {"method": "POST"}, "do": {"status": 204, "headers": headers}}])
+    receipt = connect().upload(parcel(queue_id=None))
+    assert (receipt.final, receipt.document_ids) == (True, ("d1",))
+
+
+def test_web_page_instead_of_a_task(sandbox: SandboxServer, connect: Connect) -> None:
+    """A portal's page that answers for the task names no document, whatever its headers say."""
+    sandbox.world.options = SandboxOptions(docdigitizer_id=IdPlace.LATER)
+    backend, sent = connect(), parcel(queue_id=None)
+    receipt = backend.upload(sent)
+    page = {"html": 200, "headers": {"Location": "https://portal.example/welcome"}}
+    sandbox.play([{"match": {"method": "GET"}, "do": page}])
+    assert not backend.follow_up(receipt, sent).final
+
+
+def test_empty_yes_by_setting(sandbox: SandboxServer, connect: Connect) -> None:
+    """A status that the operator counts as done needs no answer."""
+    sandbox.play([{"match": {"method": "POST"}, "do": {"status": 202, "body": {}}}])
+    receipt = connect(statuses={"202": "done"}).upload(parcel(queue_id=None))
+    assert (receipt.final, receipt.document_ids) == (True, ())
+    assert receipt.warnings[0].startswith("document_id_not_found")
 
 
 @pytest.mark.parametrize("header", KeyHeader)

@@ -98,16 +98,6 @@ class TestRossum(ServiceContract):
         check_outcome(raised.value, status, expected)
         assert world.taken() == []
 
-    @pytest.mark.parametrize("do", [{"truncated_json": True}, {"empty_body": True}])
-    def test_yes_without_task_is_uncertain(
-        self, world: World, sandbox: SandboxServer, do: dict[str, Any]
-    ) -> None:
-        """A 202 that does not name its task is no yes: the document was taken and must be asked for."""
-        self.strike(sandbox, **do)
-        with pytest.raises(Uncertain):
-            world.backend.upload(world.parcel())
-        assert len(world.taken()) == 1
-
 
 def test_one_login_for_all_threads(sandbox: SandboxServer, connect: Connect) -> None:
     """Sixteen threads that start together log in once."""

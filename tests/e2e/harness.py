@@ -65,6 +65,10 @@ def wait_for(condition: Callable[[], Any], within_s: float, what: str = "") -> A
         time.sleep(0.02)
 
 
+QUICK = "settle: 50ms, patience: 400ms"
+"""Keys of queues that settle quickly and have little patience."""
+
+
 def sha256(path: Path) -> str:
     """Return a file's digest."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -180,3 +184,12 @@ def site(top: Path, sandbox: SandboxServer, **how: Any) -> Iterator[Site]:
         if place.process is not None and place.process.poll() is None:
             place.process.kill()
             place.process.wait()
+
+
+def filed(place: Site, area: str, name: str, within_s: float = 15) -> Path:
+    """Wait until a document is archived with its sidecar, and return its path."""
+    return wait_for(
+        lambda: next((p for p in place.archived(area) if p.name == name and place.sidecar(p)), None),
+        within_s,
+        f"{name} in {area}/",
+    )

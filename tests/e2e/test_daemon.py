@@ -8,41 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from hotfolder.sandbox.server import SandboxServer
-from tests.e2e.harness import Site, site, wait_for
+from tests.e2e.harness import QUICK, Site, filed, site, wait_for
 from tests.e2e.producers import pillow_jpeg, reportlab_pdf
 
 HOTFOLDER = (sys.executable, "-m", "hotfolder")
-QUICK = "settle: 50ms, patience: 400ms"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    """The three services."""
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def place(tmp_path: Path, sandbox: SandboxServer) -> Iterator[Site]:
-    """Three queues that settle quickly and have little patience."""
-    with site(tmp_path, sandbox, keys=QUICK) as found:
-        yield found
-
-
-def filed(place: Site, area: str, name: str, within_s: float = 15) -> Path:
-    """Wait until a document is archived with its sidecar, and return its path."""
-    return wait_for(
-        lambda: next((p for p in place.archived(area) if p.name == name and place.sidecar(p)), None),
-        within_s,
-        f"{name} in {area}/",
-    )
 
 
 HOSTILE_NAMES = [

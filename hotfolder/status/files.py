@@ -1,0 +1,222 @@
+"""Why a file is where it is: with a running daemon, or from journal and folders alone."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hotfolder import spool
+from hotfolder.arrivals.scan import Unseen, entry, examine
+from hotfolder.checks.names import printable, split
+from hotfolder.checks.readiness import NotYet, Unfit, judge
+from hotfolder.claims import original_name
+from hotfolder.filing import sidecar_name
+from hotfolder.journal import Reader
+from hotfolder.model import Journey, State
+from hotfolder.pipeline import Lane, Line
+from hotfolder.settings import Settings
+from hotfolder.sidecar import moment
+from hotfolder.status.places import Place, empty_inbox, opened, place_of, resolved, rules_of, tops_of
+from hotfolder.status.queues import TOLD, state_of
+
+_IN_WORDS = {
+    State.CLAIMED: "it is claimed and will be sent next",
+    State.SENDING: "it is being sent",
+    State.DEFERRED: "it will be sent again",
+    State.UNCERTAIN: "it may have arrived; the service will be asked",
+    State.ACCEPTED: "the service has it and is still at work on it",
+    State.DELIVERED: "it is delivered and is being filed",
+    State.REFUSED: "it is refused and is being filed",
+    State.RETURNED: "it was put back into the drop folder",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer of `why`."""
+
+    file: str
+    queue: str
+    state: str
+    reason: str
+    since: str | None
+    rule: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in the shape of `why --json`."""
+        return asdict(self)
+
+
+def explain(
+    place: Place, path: bytes, line: Line | None, lane: Lane | None, reader: Reader | None
+) -> Explanation | None:
+    """Explain one file with what a daemon knows (`line`, `lane`), or without one; None: nothing is known of it."""
+    file, queue = printable(path), place.queue.name
+    if place.area in {"done", "failed"}:
+        return _archived(place, file)
+    if place.area == "work":
+        upload_id = place.name[:36].decode("ascii", "replace")
+        journey = reader.find(upload_id) if reader else None
+        return _carried(journey, file) if journey else None
+    carried = _claimed(place, line, reader)
+    if carried is not None and not os.path.lexists(path):
+        return _carried(carried, file)
+    if line is not None and lane is not None:
+        known = line.drop.inbox.entries.get((place.folder, place.name))
+        if known is not None:
+            told, held_up = ("ignored", "") if known.rule else ("waiting", _held_up(lane, line))
+            return Explanation(file, queue, told, known.reason + held_up, moment(known.seen_at), known.rule)
+    return _on_disk(place, file) or (_carried(carried, file) if carried else None)
+
+
+def _held_up(lane: Lane, line: Line) -> str:
+    """Say what keeps every document of a queue waiting."""
+    state, why = state_of(lane, line)
+    if state != "active":
+        return f" (the queue is {state}: {why})"
+    return f" ({lane.journal_trouble})" if lane.journal_trouble else ""
+
+
+def _claimed(place: Place, line: Line | None, reader: Reader | None) -> Journey | None:
+    if line is not None:
+        for journey in line.carried.values():
+            if (journey.folder, journey.name) == (place.folder, place.name):
+                return journey
+    return reader.last(place.queue.name, place.folder, place.name) if reader else None
+
+
+def _carried(journey: Journey, file: str) -> Explanation:
+    if journey.state is State.FILED:
+        outcome = "failed" if journey.error_source else "delivered"
+        where = printable(journey.filed_name or journey.name)
+        folder = "failed/" if journey.error_source else "done/"
+        said = "; ".join((journey.answer and journey.answer.messages) or ()) or "the service took it"
+        return Explanation(
+            file, journey.queue, outcome, f"{said}; filed as {folder}{where}", moment(journey.filed_at or 0)
+        )
+    reason = journey.reason or _IN_WORDS[journey.state]
+    return Explanation(file, journey.queue, TOLD[journey.state], reason, moment(journey.claimed_at))
+
+
+def _archived(place: Place, file: str) -> Explanation | None:
+    top = place.queue.done if place.area == "done" else place.queue.failed
+    state = "delivered" if place.area == "done" else "failed"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        fd = spool.open_folder(os.path.realpath(top))
+        try:
+            with spool.below(fd, place.folder) as folder:
+                record = json.loads(spool.read_small(sidecar_name(place.name), folder))
+        finally:
+            os.close(fd)
+        messages = [m["Message"] for m in (record["response"] or {}).get("Messages") or []]
+        return Explanation(
+            file,
+            place.queue.name,
+            state,
+            "; ".join(messages) or "the service took it",
+            record["times"]["filed"],
+        )
+    return None
+
+
+def _on_disk(place: Place, file: str) -> Explanation | None:
+    """Judge a file as it lies there, for want of a daemon that has watched it, and the folders on the way to it."""
+    queue, parts = place.queue, os.path.join(place.folder, place.name).split(b"/")
+    inbox = empty_inbox(queue)
+    steps = [(b"/".join(parts[:number]), part) for number, part in enumerate(parts)]
+    try:
+        with opened(queue) as top:
+            for step in steps:
+                seen = entry(top, *step)
+                if isinstance(seen, Unseen):
+                    return (
+                        None
+                        if seen.gone
+                        else Explanation(file, queue.name, "waiting", _hidden(seen.problem), None)
+                    )
+                since = seen.stamp.ctime_ns / 1e9
+                inbox.observe(seen, 0.0, since)
+                known = inbox.entries.get(step)
+                if known is not None and known.rule:
+                    way = (
+                        ""
+                        if step is steps[-1]
+                        else f"it lies in {printable(os.path.join(*step))}/, which is ignored: "
+                    )
+                    return Explanation(
+                        file, queue.name, "ignored", way + known.rule, moment(since), known.rule
+                    )
+            if known is None:
+                return None  # a folder whose documents are taken
+            return Explanation(file, queue.name, "waiting", _verdict(place, top), moment(since))
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        return Explanation(file, queue.name, "waiting", _hidden(problem.strerror or str(problem)), None)
+
+
+def _hidden(problem: str) -> str:
+    return f"it cannot be read: {problem}; give the service's user the right to read it"
+
+
+def _verdict(place: Place, top: int) -> str:
+    """Judge the content of a file; raises OSError."""
+    facts = examine(top, place.folder, place.name, fs_type=spool.file_system(top))
+    extension = split(place.name)[1].decode("ascii", "replace")
+    verdict = judge(facts, place.queue.settle_s, rules_of(place.queue), extension)
+    if isinstance(verdict, NotYet):
+        return f"{verdict.reason} (as it lies there; no daemon has looked at it yet)"
+    if isinstance(verdict, Unfit):
+        return "it will be refused: " + "; ".join(verdict.answer.messages or ())
+    return "it is whole and acceptable, and no daemon has taken it yet"
+
+
+# What is no document -----------------------------------------------------------------------------
+
+_FOLDERS = {
+    "drop": "it is the drop folder of queue {}",
+    "work": "it is the service's own: the folder of the documents that queue {} is delivering",
+    "done": "it is the folder of the delivered documents of queue {}",
+    "failed": "it is the folder of the failed documents of queue {}",
+}
+
+
+def unexplained(settings: Settings, path: bytes) -> str:
+    """Say what an absolute path is that `place_of` or `explain` knew nothing of."""
+    tops = tops_of(settings)
+    found = tops.get(resolved(path))
+    if found is not None:
+        return _FOLDERS[found[1]].format(found[0].name)
+    place = place_of(settings, path)
+    if place is None:
+        return "it lies in no folder of any queue"
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file, and there never was one"
+    except OSError as problem:
+        return f"it cannot be looked at: {problem.strerror}; ask as the service's user"
+    if place.area == "work":
+        return _in_work(place.name)
+    if os.path.isdir(path):
+        return f"it is a folder; ask about the documents in it (queue {place.queue.name})"
+    return _beside(path, place.name)
+
+
+def _in_work(name: bytes) -> str:
+    if original_name(name) is None:
+        return "it is the service's own"
+    return "it is a document that the journal does not know; the daemon puts it back into the drop folder when it starts"
+
+
+def _beside(path: bytes, name: bytes) -> str:
+    """Say whether a file of an archive is a sidecar; a shortened one is found by looking at all names."""
+    folder, usual = os.path.dirname(path), name.removesuffix(b".json")
+    if usual != name:
+        with suppress(OSError):
+            names = [usual] if os.path.lexists(os.path.join(folder, usual)) else os.listdir(folder)
+            for other in names:
+                if other != name and sidecar_name(other) == name:
+                    return f"it is the record beside {printable(other)}"
+    return "there is no record beside it, so it was not filed by the service"

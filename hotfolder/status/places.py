@@ -1,0 +1,104 @@
+"""Which folder of which queue a path lies in, and what a look into a drop folder needs without a daemon."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hotfolder import spool
+from hotfolder.arrivals import Inbox
+from hotfolder.checks.names import IgnoreRules
+from hotfolder.checks.readiness import Rules
+from hotfolder.settings import Queue, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path lies: the queue, which of its folders (`drop`, `work`, `done`, `failed`), and below it."""
+
+    queue: Queue
+    area: str
+    folder: bytes
+    name: bytes
+
+
+Tops = dict[bytes, tuple[Queue, str]]
+"""The real path of each folder of each queue → the queue, and which of its folders it is."""
+
+
+def place_of(settings: Settings, path: bytes) -> Place | None:
+    """Find the queue that an absolute path belongs to; None where it belongs to none, or is its folder itself.
+
+    Links above a queue's folder are followed, links below it are not: they are entries of their own.
+    """
+    tops = tops_of(settings)
+    if resolved(path) in tops:
+        return None
+    for way in (path, resolved(path)):
+        for above in _ancestors(way):
+            top = tops.get(os.path.realpath(above))
+            if top is not None:
+                return Place(*top, *os.path.split(os.path.relpath(way, above)))
+    return None
+
+
+def tops_of(settings: Settings) -> Tops:
+    """Return the folders of all queues, by their real paths and, where they are links, by these too."""
+    tops: Tops = {}
+    for queue in settings.queues.values():
+        work = queue.folder / os.fsdecode(spool.WORK_FOLDER)
+        for area, top in (
+            ("done", queue.done),
+            ("failed", queue.failed),
+            ("work", work),
+            ("drop", queue.folder),
+        ):
+            for path in (os.path.realpath(os.fsencode(top)), resolved(os.fsencode(top))):
+                tops.setdefault(path, (queue, area))
+    return tops
+
+
+def resolved(path: bytes) -> bytes:
+    """Return an absolute path without links above its last part."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _ancestors(path: bytes) -> Iterator[bytes]:
+    """Yield the folders above a path, the nearest first."""
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
+
+
+def own_folders(queue: Queue) -> frozenset[bytes]:
+    """Return the names at the top of a drop folder that belong to the service."""
+    below = (os.path.relpath(archive, queue.folder) for archive in (queue.done, queue.failed))
+    inside = {os.fsencode(path.split("/")[0]) for path in below if path.split("/")[0] != ".."}
+    return frozenset({spool.WORK_FOLDER, *inside})
+
+
+@contextmanager
+def opened(queue: Queue) -> Iterator[int]:
+    """Have the drop folder open for the length of a block; raises OSError."""
+    top = spool.open_folder(os.path.realpath(queue.folder))
+    try:
+        yield top
+    finally:
+        os.close(top)
+
+
+def rules_of(queue: Queue) -> Rules:
+    """Return what a queue accepts, as far as its configuration says it: the service's own limit is left out."""
+    return Rules(queue.types, queue.min_size_bytes, queue.max_size.in_bytes(None), queue.patience_s)
+
+
+def empty_inbox(queue: Queue) -> Inbox:
+    """Return an inbox that sorts entries by the rules of a queue, as the daemon's does."""
+    return Inbox(
+        rules_of(queue),
+        IgnoreRules(queue.ignore),
+        settle_s=queue.settle_s,
+        settle_max_s=queue.settle_max_s,
+        recursive=queue.recursive,
+    )
