@@ -184,10 +184,10 @@ class Service:
             path = os.fsencode(str(question.get("file")))
             place = status.place_of(self.settings, path)
             if place is None:
-                return {"error": "it lies in no folder of any queue"}
+                return {"error": status.unexplained(self.settings, path)}
             lane, line = self._works().find(place.queue.name)
             found = await asyncio.to_thread(status.explain, place, path, line, lane, self.journal.reader)
-            return found.as_json() if found else {"error": "there is no such file, and there never was one"}
+            return found.as_json() if found else {"error": status.unexplained(self.settings, path)}
         return {"error": "no such question"}
 
 

@@ -22,6 +22,7 @@ from hotfolder.model import Clock, State
 from hotfolder.pipeline import Lane, Line, Means, Recorder
 from hotfolder.recovery import recover
 from hotfolder.settings import Queue, Settings
+from hotfolder.status.places import own_folders
 
 _DISK_THREADS = 8
 _POLL_S = 2.0
@@ -190,11 +191,6 @@ def _watch() -> Watch | None:
 
 
 def _habits(queue: Queue) -> Habits:
-    own = {spool.WORK_FOLDER}
-    for archive in (queue.done, queue.failed):
-        inside = os.path.relpath(archive, queue.folder)
-        if not inside.startswith(".."):
-            own.add(os.fsencode(inside.split("/")[0]))
     return Habits(
         name=queue.name,
         path=str(queue.folder),
@@ -202,5 +198,5 @@ def _habits(queue: Queue) -> Habits:
         interval_s=queue.poll_interval_s or _POLL_S,
         rescan_s=queue.rescan_s,
         recursive=queue.recursive,
-        own_folders=frozenset(own),
+        own_folders=own_folders(queue),
     )
