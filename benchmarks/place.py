@@ -1,6 +1,7 @@
 """A daemon on a scratch folder, for the benchmarks."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 from PIL import Image
 
@@ -65,6 +68,26 @@ def daemon(
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """Have a sandbox in a process of its own, so that it and the measurement do not wait for each other."""
+    command = [sys.executable, "-m", "hotfolder", "sandbox", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1].removesuffix("/rossum/api/v1")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def ledger(origin: str) -> list[dict[str, Any]]:
+    """Return what a sandbox has received."""
+    with urlopen(f"{origin}/admin/ledger", timeout=30) as answer:
+        received: list[dict[str, Any]] = json.load(answer)
+        return received
 
 
 def until(condition: object, within_s: float) -> None:

@@ -21,6 +21,9 @@ from hotfolder.spool import Folders
 from hotfolder.states import Event
 
 _MOST_AT_ONCE = 64
+_GATHER_S = 0.05
+"""How long a final document waits for others: nobody waits for its filing, and every sync that is shared is one
+fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
 
 
@@ -82,6 +85,7 @@ class Line:
         wait_s = _FIRST_WAIT_S
         while True:
             batch = [await self._to_file.get()]
+            await asyncio.sleep(_GATHER_S)
             while len(batch) < _MOST_AT_ONCE and not self._to_file.empty():
                 batch.append(self._to_file.get_nowait())
             problem = await self._file(batch)
