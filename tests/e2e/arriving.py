@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -103,11 +102,3 @@ def overflow(site: Site, queue: str, drops: list[tuple[str, bytes]]) -> None:
         (site.drop(queue) / name).write_bytes(content)
     os.kill(process.pid, 18)  # SIGCONT
     wait_for(site.scanned, 10)
-
-
-def empty_folders(site: Site) -> None:
-    """Remove the folders that droppers left behind."""
-    for queue in site.queues():
-        for folder in site.drop(queue).iterdir():
-            if folder.is_dir() and folder.name not in {"done", "failed", ".hotfolder"}:
-                shutil.rmtree(folder)

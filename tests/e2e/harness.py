@@ -1,6 +1,5 @@
 """A real daemon in its own process, its folders, and the sandbox that it talks to."""
 
-import hashlib
 import json
 import os
 import signal
@@ -67,11 +66,6 @@ def wait_for(condition: Callable[[], Any], within_s: float, what: str = "") -> A
 
 QUICK = "settle: 50ms, patience: 400ms"
 """Keys of queues that settle quickly and have little patience."""
-
-
-def sha256(path: Path) -> str:
-    """Return a file's digest."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass
