@@ -66,6 +66,16 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What a folder stands on: where its file system is mounted, of which type it is, and which folder it is."""
+
+    mount_point: str
+    fs_type: str
+    dev: int
+    ino: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The response record of the Digitoo connector (Upload Document Response 1.1.0)."""
 

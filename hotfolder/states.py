@@ -1,6 +1,7 @@
 """The table of states and permitted arrows of a claimed document (pure).
 
-Every arrow is one committed row of the journal; what the table does not list cannot be recorded.
+Every arrow is one committed row of the journal; what the table does not list cannot be recorded. A
+journey begins with a claim; where the journal was lost, it begins with what the folders tell of it.
 """
 
 from enum import StrEnum
@@ -18,7 +19,7 @@ class Event(StrEnum):
     ACCEPT = "accept"
     """The service has it, and will tell more."""
     DELIVER = "deliver"
-    """The service has it, and that is final."""
+    """The service has it, and that is final; or it had the same content before, and that is enough."""
     REFUSE = "refuse"
     """It will never be taken."""
     DEFER = "defer"
@@ -33,7 +34,12 @@ class Event(StrEnum):
 
 ARROWS: dict[tuple[State | None, Event], State] = {
     (None, Event.CLAIM): State.CLAIMED,
+    (None, Event.DOUBT): State.UNCERTAIN,
+    (None, Event.DELIVER): State.DELIVERED,
+    (None, Event.REFUSE): State.REFUSED,
+    (None, Event.FILE): State.FILED,
     (State.CLAIMED, Event.SEND): State.SENDING,
+    (State.CLAIMED, Event.DELIVER): State.DELIVERED,
     (State.CLAIMED, Event.REFUSE): State.REFUSED,
     (State.CLAIMED, Event.RETURN): State.RETURNED,
     (State.SENDING, Event.ACCEPT): State.ACCEPTED,

@@ -9,8 +9,8 @@ from hotfolder.states import ARROWS, DURABLE, Event, ForbiddenArrowError, after
 
 TABLE = """
                       claim    send     accept    deliver    refuse   defer     doubt      return    file
-(nothing)             claimed  .        .         .          .        .         .          .         .
-claimed               .        sending  .         .          refused  .         .          returned  .
+(nothing)             claimed  .        .         delivered  refused  .         uncertain  .         filed
+claimed               .        sending  .         delivered  refused  .         .          returned  .
 sending               .        .        accepted  delivered  refused  deferred  uncertain  .         .
 deferred              .        sending  .         .          refused  .         .          returned  .
 uncertain             .        .        accepted  delivered  refused  deferred  uncertain  .         .

@@ -59,7 +59,8 @@ class DropFolder:
         """Run in a thread on freshly opened folders, before anything in them is looked at."""
         self.ears = Ears(habits.name, habits.poll, watch, clock, self._hint)
         self.ears.on_deaf = self._look_soon
-        self._disk = disk
+        self.disk = disk
+        """Threads of this queue alone: a share that hangs keeps no other queue waiting."""
         self._clock = clock
         self._hinted: dict[Key, bool] = {}
         self._subtrees: set[bytes] = set()
@@ -273,7 +274,7 @@ class DropFolder:
         self._wake.clear()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+        return await asyncio.get_running_loop().run_in_executor(self.disk, work)
 
     def _need_folders(self) -> spool.Folders:
         if self.folders is None:

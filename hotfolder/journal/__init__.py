@@ -4,7 +4,8 @@ A row is written before the step it announces and after the answer it records. `
 daemon's; `Reader` is everybody else's and never writes.
 """
 
-from hotfolder.journal.book import Entry, Journal, Reader
+from hotfolder.journal.book import Entry, Journal
+from hotfolder.journal.reader import Reader
 from hotfolder.journal.schema import JournalError, library
 
 __all__ = ["Entry", "Journal", "JournalError", "Reader", "library"]

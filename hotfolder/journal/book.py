@@ -1,6 +1,5 @@
-"""Write journeys in group commits from one thread, and read them."""
+"""Write journeys in group commits from one thread."""
 
-import json
 import queue
 import sqlite3
 import threading
@@ -10,40 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from hotfolder.checks.names import escaped
+from hotfolder.journal.reader import FILE_NAME, Reader
+from hotfolder.journal.rows import dump
 from hotfolder.journal.schema import JournalError, connect
-from hotfolder.model import Journey, State
+from hotfolder.model import Ground, Journey, State
 from hotfolder.states import DURABLE, Event, after
 
-FILE_NAME = "journal.sqlite3"
 _LARGEST_COMMIT = 512
-_JOURNEY: TypeAdapter[Journey] = TypeAdapter(Journey)
 
 _WRITE = """
-INSERT INTO documents (upload_id, queue, connection, folder, name, state, updated_at, journey)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO documents (upload_id, queue, connection, folder, name, state, updated_at, sha256, journey)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upload_id) DO UPDATE SET
-    state = excluded.state, updated_at = excluded.updated_at, journey = excluded.journey
+    state = excluded.state, updated_at = excluded.updated_at, sha256 = excluded.sha256,
+    journey = excluded.journey
 """
 _ARROW = "INSERT INTO arrows (upload_id, at, event, state, reason) VALUES (?, ?, ?, ?, ?)"
 _COUNT = """
 INSERT INTO tallies (queue, outcome, number) VALUES (?, ?, 1)
 ON CONFLICT (queue, outcome) DO UPDATE SET number = number + 1
 """
+_GROUND = """
+INSERT INTO grounds (path, mount_point, fs_type, dev, ino) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (path) DO UPDATE SET
+    mount_point = excluded.mount_point, fs_type = excluded.fs_type, dev = excluded.dev, ino = excluded.ino
+"""
+_PAUSE = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (queue) DO UPDATE SET reason = excluded.reason"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
-_OPEN = "SELECT journey FROM documents WHERE state NOT IN ('filed', 'returned') ORDER BY upload_id"
-_STATES = """
-SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
-"""
-_LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
-_IDS = """
-SELECT json_extract(journey, '$.answer.document_ids') FROM documents
-WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
-"""
-_BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
-_ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,60 +47,19 @@ class Entry:
     event: Event
     at: float
 
+    @property
+    def durable(self) -> bool:
+        """Tell whether it must be on stable storage before the next step."""
+        return self.journey.state in DURABLE
+
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
-    queue: str
-    window_s: float
+class _Note:
+    """A statement that is no arrow."""
 
-
-class Reader:
-    """Questions to the journal; opens it read-only and may be used beside a running daemon."""
-
-    def __init__(self, state_dir: Path) -> None:
-        """Open the journal of a state directory; raises `JournalError`."""
-        self._connection = connect(state_dir / FILE_NAME, writable=False)
-
-    def unfinished(self) -> list[Journey]:
-        """Return the documents that still need work, oldest first."""
-        return [_load(row[0]) for row in self._connection.execute(_OPEN)]
-
-    def states(self) -> dict[tuple[str, str], int]:
-        """Return the number of unfinished documents for each (queue, state)."""
-        return {(q, s): n for q, s, n in self._connection.execute(_STATES)}
-
-    def tallies(self) -> dict[tuple[str, str], int]:
-        """Return the number of filed documents for each (queue, outcome `done` or `failed`)."""
-        return {
-            (q, o): n for q, o, n in self._connection.execute("SELECT queue, outcome, number FROM tallies")
-        }
-
-    def settling(self) -> dict[str, float]:
-        """Return the learned settle window of each queue, in seconds."""
-        return dict(self._connection.execute("SELECT queue, window_s FROM settling").fetchall())
-
-    def last(self, queue_name: str, folder: bytes, name: bytes) -> Journey | None:
-        """Return the newest document dropped under a name."""
-        row = self._connection.execute(_LAST, (queue_name, folder, name)).fetchone()
-        return _load(row[0]) if row else None
-
-    def find(self, upload_id: str) -> Journey | None:
-        """Return one document."""
-        row = self._connection.execute(_BY_ID, (upload_id,)).fetchone()
-        return _load(row[0]) if row else None
-
-    def document_ids(self, connection: str, since_id: str, but: str) -> frozenset[str]:
-        """Return the service's ids of a connection's documents from one upload id on, except of document `but`."""
-        rows = self._connection.execute(_IDS, (connection, since_id, but))
-        return frozenset(number for (text,) in rows if text for number in json.loads(text))
-
-    def arrows(self, upload_id: str) -> list[tuple[float, str, str, str | None]]:
-        """Return a document's history: (seconds since 1970, event, state after it, reason)."""
-        return self._connection.execute(_ARROWS, (upload_id,)).fetchall()
-
-    def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+    sql: str
+    values: tuple[Any, ...]
+    durable: bool
 
 
 class Journal:
@@ -117,7 +69,7 @@ class Journal:
         """Open, create or migrate the journal; the caller holds the lock of the state directory."""
         self._writer = connect(state_dir / FILE_NAME, writable=True)
         self.reader = Reader(state_dir)
-        self._pending: queue.SimpleQueue[tuple[Entry | _Settled, Future[None]] | None] = queue.SimpleQueue()
+        self._pending: queue.SimpleQueue[tuple[Entry | _Note, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -134,7 +86,28 @@ class Journal:
 
     def settle(self, queue_name: str, window_s: float) -> Future[None]:
         """Remember how long a queue's files must be quiet."""
-        return self._put(_Settled(queue_name, window_s))
+        return self._put(_Note(_SETTLE, (queue_name, window_s), durable=False))
+
+    def note_ground(self, path: str, ground: Ground) -> Future[None]:
+        """Remember what a folder (absolute path) stands on."""
+        values = (path, ground.mount_point, ground.fs_type, str(ground.dev), str(ground.ino))
+        return self._put(_Note(_GROUND, values, durable=True))
+
+    def forget_ground(self, path: str) -> Future[None]:
+        """Forget what a folder stood on: whatever it stands on next is accepted."""
+        return self._put(_Note("DELETE FROM grounds WHERE path = ?", (path,), durable=True))
+
+    def pause(self, queue_name: str, since: float, reason: str) -> Future[None]:
+        """Remember that a queue is paused until somebody resumes it (`since` in seconds since 1970)."""
+        return self._put(_Note(_PAUSE, (queue_name, since, reason), durable=True))
+
+    def resume(self, queue_name: str) -> Future[None]:
+        """Forget that a queue is paused."""
+        return self._put(_Note("DELETE FROM pauses WHERE queue = ?", (queue_name,), durable=True))
+
+    def begin_run(self, run: str, at: float) -> Future[None]:
+        """Take note of a run of the daemon before it leaves its mark in any folder."""
+        return self._put(_Note("INSERT INTO runs VALUES (?, ?)", (run, at), durable=True))
 
     def close(self) -> None:
         """Commit what is pending and close."""
@@ -143,7 +116,7 @@ class Journal:
         self.reader.close()
         self._writer.close()
 
-    def _put(self, item: Entry | _Settled) -> Future[None]:
+    def _put(self, item: Entry | _Note) -> Future[None]:
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # what was asked for is written, whoever stops waiting for it
         self._pending.put((item, future))
@@ -164,8 +137,8 @@ class Journal:
                 return
 
     def _gather(
-        self, first: tuple[Entry | _Settled, Future[None]]
-    ) -> tuple[list[tuple[Entry | _Settled, Future[None]]], bool]:
+        self, first: tuple[Entry | _Note, Future[None]]
+    ) -> tuple[list[tuple[Entry | _Note, Future[None]]], bool]:
         """Return all that waits already, and whether the end was asked for."""
         batch = [first]
         while len(batch) < _LARGEST_COMMIT:
@@ -178,9 +151,9 @@ class Journal:
             batch.append(item)
         return batch, False
 
-    def _commit(self, items: Iterable[Entry | _Settled]) -> None:
+    def _commit(self, items: Iterable[Entry | _Note]) -> None:
         items = list(items)
-        durable = any(isinstance(i, Entry) and i.journey.state in DURABLE for i in items)
+        durable = any(i.durable for i in items)
         try:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
@@ -193,9 +166,9 @@ class Journal:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _write(self, item: Entry | _Settled) -> None:
-        if isinstance(item, _Settled):
-            self._writer.execute(_SETTLE, (item.queue, item.window_s))
+    def _write(self, item: Entry | _Note) -> None:
+        if isinstance(item, _Note):
+            self._writer.execute(item.sql, item.values)
             return
         j = item.journey
         row: tuple[Any, ...] = (
@@ -206,19 +179,11 @@ class Journal:
             j.name,
             j.state.value,
             item.at,
-            _dump(j),
+            j.sha256,
+            dump(j),
         )
         self._writer.execute(_WRITE, row)
         reason = None if j.reason is None else escaped(j.reason)
         self._writer.execute(_ARROW, (j.upload_id, item.at, item.event.value, j.state.value, reason))
         if j.state is State.FILED:
             self._writer.execute(_COUNT, (j.queue, "failed" if j.error_source else "done"))
-
-
-def _dump(journey: Journey) -> str:
-    plain = _JOURNEY.dump_python(journey, mode="json", exclude_defaults=True)
-    return escaped(json.dumps(plain, ensure_ascii=False))
-
-
-def _load(text: str) -> Journey:
-    return _JOURNEY.validate_json(text)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -43,7 +42,7 @@ class Lane:
         self._means = means
         self._clock = means.clock
         self._bucket = Bucket.full(limits.per_second, self._clock.monotonic())
-        self._threads = ThreadPoolExecutor(limits.concurrency, thread_name_prefix=f"{connection.name}")
+        self._threads = means.threads(limits.concurrency, connection.name)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = deque(lines)
@@ -198,7 +197,7 @@ class Lane:
         await self._means.recorder.record(Event.CLAIM, journey, None)
         try:
             folders = line.folders
-            stamp, digest = await self._on_disk(lambda: claims.secure(folders, journey))
+            stamp, digest = await self._on_disk(line, lambda: claims.secure(folders, journey))
         except (claims.ClaimFailedError, OSError) as problem:
             await self._unclaimed(line, arrival, journey, problem)
             return None
@@ -310,7 +309,7 @@ class Lane:
         """Put an unsent document back into the drop folder; where that fails it stays ours."""
         try:
             folders = line.folders
-            name = await self._on_disk(lambda: claims.give_back(folders, journey, self._clock.wall()))
+            name = await self._on_disk(line, lambda: claims.give_back(folders, journey, self._clock.wall()))
         except FileNotFoundError:
             line.lose(journey)
             return
@@ -375,5 +374,5 @@ class Lane:
     async def _on_wire(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _on_disk(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._means.disk, work)
+    async def _on_disk(self, line: Line, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(line.disk, work)

@@ -1,7 +1,8 @@
 """One queue: its drop folder, its settings, and the filing of its documents in batches."""
 
 import asyncio
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,13 +28,18 @@ fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
 
 
+def _threads(number: int, name: str) -> Executor:
+    return ThreadPoolExecutor(number, thread_name_prefix=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What every line shares."""
 
     recorder: Recorder
-    disk: Executor
     clock: Clock
+    threads: Callable[[int, str], Executor] = _threads
+    """Makes so many threads of a name."""
 
 
 class Line:
@@ -46,6 +52,7 @@ class Line:
         self.origin = origin
         self.override_of = override_of
         self.drop = drop
+        self.disk = drop.disk
         self.gate = Gate()
         self.carried: dict[str, Journey] = {}
         """Every claimed document that is not at rest, by upload id."""
@@ -103,7 +110,7 @@ class Line:
         try:
             folders = self.folders
             results = await asyncio.get_running_loop().run_in_executor(
-                self._means.disk, partial(file_all, folders, orders)
+                self.disk, partial(file_all, folders, orders)
             )
         except OSError as problem:
             results = [NotFiled(problem)] * len(orders)

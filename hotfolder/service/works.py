@@ -24,7 +24,8 @@ from hotfolder.recovery import recover
 from hotfolder.settings import Queue, Settings
 from hotfolder.status.places import own_folders
 
-_DISK_THREADS = 8
+_DISK_THREADS = 4
+"""For each queue; they are made when they are needed."""
 _POLL_S = 2.0
 """Time between two looks at a folder without events: peers' defaults lie between 0.5 s and 30 s."""
 _FILING_LOOKS_S = 0.05
@@ -54,7 +55,6 @@ class Works:
         self.settings = settings
         self.journal = journal
         self.clock = clock
-        self.disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
         self.recorder = Recorder(journal, clock)
         self.watch = _watch()
         self._windows = journal.reader.settling()
@@ -114,7 +114,8 @@ class Works:
             self.watch.close()
         for lock in self._locks.values():
             lock.release()
-        self.disk.shutdown(wait=False, cancel_futures=True)
+        for _, line in self.lines():
+            line.disk.shutdown(wait=False, cancel_futures=True)
         return in_time
 
     def _filing(self) -> bool:
@@ -131,7 +132,7 @@ class Works:
 
     def _lane(self, name: str) -> Lane:
         connection = self.settings.connections[name]
-        means = Means(self.recorder, self.disk, self.clock)
+        means = Means(self.recorder, self.clock)
         backend = open_backend(connection, self.clock.wall)
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
@@ -152,7 +153,8 @@ class Works:
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
         )
-        drop = DropFolder(_habits(queue), inbox, self.watch, self.disk, self.clock)
+        disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix=f"disk {queue.name}")
+        drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source)
         line = Line(queue, origin, drop, means, override_of=queue.queue_id if source == "override" else None)
         drop.admit = partial(self._admit, queue.name)

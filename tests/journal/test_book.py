@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, JournalError, Reader
-from hotfolder.journal.book import FILE_NAME, _dump, _load
+from hotfolder.journal.reader import FILE_NAME
+from hotfolder.journal.rows import dump, load
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import DEADLINE_S, NOW, delivered, journey
@@ -281,7 +282,7 @@ JOURNEYS = st.builds(
 @given(JOURNEYS)
 def test_every_journey_survives_the_journal(made: Journey) -> None:
     """Whatever a journey holds, it is read as it was written."""
-    assert _load(_dump(made)) == made
+    assert load(dump(made)) == made
 
 
 def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotfolder.journal import Journal, JournalError, Reader
-from hotfolder.journal.book import FILE_NAME
+from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.schema import _migrations, connect
 
 

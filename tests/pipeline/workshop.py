@@ -101,7 +101,7 @@ class Workshop:
         own = frozenset({b".hotfolder", b"done", b"failed"})
         habits = Habits("invoices", str(top), "always", 0.02, 0.02, recursive=False, own_folders=own)
         self.drop = DropFolder(habits, inbox, None, self.disk, clock)
-        means = Means(Recorder(journal, clock), self.disk, clock)
+        means = Means(Recorder(journal, clock), clock)
         self.line = Line(self.queue, ORIGIN, self.drop, means, override_of=None)
         limits = Limits(concurrency=4, per_second=1000.0)
         self.lane = Lane(self.connection, limits, backend, [self.line], means)

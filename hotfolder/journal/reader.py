@@ -1,0 +1,90 @@
+"""Ask the journal: read-only, also beside a running daemon."""
+
+import json
+from pathlib import Path
+
+from hotfolder.journal.rows import load
+from hotfolder.journal.schema import connect
+from hotfolder.model import Ground, Journey
+
+FILE_NAME = "journal.sqlite3"
+
+_OPEN = "SELECT journey FROM documents WHERE state NOT IN ('filed', 'returned') ORDER BY upload_id"
+_STATES = """
+SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
+"""
+_LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
+_IDS = """
+SELECT json_extract(journey, '$.answer.document_ids') FROM documents
+WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
+"""
+_BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
+_ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
+_BY_CONTENT = "SELECT journey FROM documents WHERE queue = ? AND sha256 = ? ORDER BY upload_id DESC"
+
+
+class Reader:
+    """Questions to the journal; opens it read-only and may be used beside a running daemon."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Open the journal of a state directory; raises `JournalError`."""
+        self._connection = connect(state_dir / FILE_NAME, writable=False)
+
+    def unfinished(self) -> list[Journey]:
+        """Return the documents that still need work, oldest first."""
+        return [load(row[0]) for row in self._connection.execute(_OPEN)]
+
+    def states(self) -> dict[tuple[str, str], int]:
+        """Return the number of unfinished documents for each (queue, state)."""
+        return {(q, s): n for q, s, n in self._connection.execute(_STATES)}
+
+    def tallies(self) -> dict[tuple[str, str], int]:
+        """Return the number of filed documents for each (queue, outcome `done` or `failed`)."""
+        return {
+            (q, o): n for q, o, n in self._connection.execute("SELECT queue, outcome, number FROM tallies")
+        }
+
+    def settling(self) -> dict[str, float]:
+        """Return the learned settle window of each queue, in seconds."""
+        return dict(self._connection.execute("SELECT queue, window_s FROM settling").fetchall())
+
+    def last(self, queue_name: str, folder: bytes, name: bytes) -> Journey | None:
+        """Return the newest document dropped under a name."""
+        row = self._connection.execute(_LAST, (queue_name, folder, name)).fetchone()
+        return load(row[0]) if row else None
+
+    def find(self, upload_id: str) -> Journey | None:
+        """Return one document."""
+        row = self._connection.execute(_BY_ID, (upload_id,)).fetchone()
+        return load(row[0]) if row else None
+
+    def document_ids(self, connection: str, since_id: str, but: str) -> frozenset[str]:
+        """Return the service's ids of a connection's documents from one upload id on, except of document `but`."""
+        rows = self._connection.execute(_IDS, (connection, since_id, but))
+        return frozenset(number for (text,) in rows if text for number in json.loads(text))
+
+    def of_content(self, queue_name: str, sha256: str) -> list[Journey]:
+        """Return a queue's documents of one content (SHA-256 in hex), the newest first."""
+        return [load(row[0]) for row in self._connection.execute(_BY_CONTENT, (queue_name, sha256))]
+
+    def grounds(self) -> dict[str, Ground]:
+        """Return what each folder (absolute path) stood on when it was last in use."""
+        rows = self._connection.execute("SELECT path, mount_point, fs_type, dev, ino FROM grounds")
+        return {path: Ground(mount, fs_type, int(dev), int(ino)) for path, mount, fs_type, dev, ino in rows}
+
+    def pauses(self) -> dict[str, tuple[float, str]]:
+        """Return the queues that somebody paused: since when (seconds since 1970), and why."""
+        rows = self._connection.execute("SELECT queue, since, reason FROM pauses")
+        return {queue: (since, reason) for queue, since, reason in rows}
+
+    def knows_run(self, run: str) -> bool:
+        """Tell whether a run of the daemon is one that this journal has seen."""
+        return bool(self._connection.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone())
+
+    def arrows(self, upload_id: str) -> list[tuple[float, str, str, str | None]]:
+        """Return a document's history: (seconds since 1970, event, state after it, reason)."""
+        return self._connection.execute(_ARROWS, (upload_id,)).fetchall()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()

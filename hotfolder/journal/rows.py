@@ -1,0 +1,21 @@
+"""How a journey is written down in a row, and read from one (pure)."""
+
+import json
+
+from pydantic import TypeAdapter
+
+from hotfolder.checks.names import escaped
+from hotfolder.model import Journey
+
+_JOURNEY: TypeAdapter[Journey] = TypeAdapter(Journey)
+
+
+def dump(journey: Journey) -> str:
+    """Return a journey as JSON, without what is as usual."""
+    plain = _JOURNEY.dump_python(journey, mode="json", exclude_defaults=True)
+    return escaped(json.dumps(plain, ensure_ascii=False))
+
+
+def load(text: str) -> Journey:
+    """Return the journey of a row; raises `ValueError` for what no version of this program wrote."""
+    return _JOURNEY.validate_json(text)
