@@ -1,6 +1,7 @@
 """Make a document ours: a no-clobber move into the work folder, and proof that nobody still writes to it."""
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ class Origin:
     backend: str
     queue_id: str | None
     id_source: str
+    override_of: str | None = None
+    """The queue's own id, where the connection's override won."""
 
 
 def new_upload_id(wall: float) -> str:
@@ -56,6 +59,14 @@ def id_floor(wall: float) -> str:
     return f"{digits[:8]}-{digits[8:]}-"
 
 
+def moment_of(upload_id: str) -> float:
+    """Return the moment of claiming (seconds since 1970) that an upload id carries; 0 where it is none of ours."""
+    try:
+        return int(upload_id[:8] + upload_id[9:13], 16) / 1000
+    except ValueError:
+        return 0.0
+
+
 def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
     """Return the journey whose row announces the claim of `arrival`; an unfit one holds its refusal already."""
     verdict = arrival.verdict
@@ -67,6 +78,7 @@ def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
         backend=origin.backend,
         queue_id=origin.queue_id,
         id_source=origin.id_source,
+        override_of=origin.override_of,
         folder=arrival.folder,
         name=arrival.name,
         stamp=arrival.stamp,
@@ -95,6 +107,24 @@ def original_name(name_in_work: bytes) -> tuple[str, bytes] | None:
     return mark.decode("ascii", "replace"), name
 
 
+def note_name(upload_id: str) -> bytes:
+    """Return the name, in the work folder, of the note on where a document was dropped."""
+    return b"origin." + upload_id.encode()
+
+
+def _note(journey: Journey) -> bytes | None:
+    """Return what the name in the work folder cannot say of a document's origin, None where it says all."""
+    if original_name(work_name(journey)) == (journey.upload_id, journey.name) and not journey.folder:
+        return None
+    return json.dumps({"folder": journey.folder.hex(), "name": journey.name.hex()}).encode()
+
+
+def forget_note(folders: spool.Folders, journey: Journey) -> None:
+    """Remove the note on a document that has left the work folder."""
+    if _note(journey) is not None:
+        spool.remove(note_name(journey.upload_id), folders.work)
+
+
 def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     """Move the document into the work folder and return its version there and its SHA-256 in hex.
 
@@ -102,12 +132,16 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     was, or under a free name beside it. Raises OSError for trouble with the disk, then too, and
     `StuckError` where it could not be put back.
     """
+    note = _note(journey)
+    if note is not None:
+        spool.write_note(note_name(journey.upload_id), note, folders.work)
     try:
         with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
     except (FileNotFoundError, NotADirectoryError) as problem:
         if _still_there(folders, journey):
             raise OSError(problem.errno, "the work folder is gone") from problem
+        forget_note(folders, journey)
         raise ClaimFailedError("it was taken away before it could be claimed") from None
     try:
         return _verified(folders, journey)
@@ -168,11 +202,13 @@ def give_back(folders: spool.Folders, journey: Journey, wall: float) -> bytes:
     except OSError:
         target = os.dup(folders.drop)
     try:
-        return spool.move_to_free(
+        name = spool.move_to_free(
             work_name(journey), folders.work, journey.name, target, wall, journey.upload_id
         )
     finally:
         os.close(target)
+    forget_note(folders, journey)
+    return name
 
 
 def pieces(folders: spool.Folders, journey: Journey) -> Iterator[bytes]:

@@ -8,13 +8,13 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from hotfolder import spool
 from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten
-from hotfolder.claims import work_name
+from hotfolder.claims import forget_note, original_name, work_name
 from hotfolder.model import Journey
 from hotfolder.sidecar import draw, render
 
@@ -90,6 +90,7 @@ def _file_in(
     for number, name in reserved:
         try:
             _move(folders, target, orders[number].journey, name)
+            forget_note(folders, orders[number].journey)
             results[number] = Filed(name)
         except OSError as problem:
             results[number] = NotFiled(problem)
@@ -100,11 +101,25 @@ def _temporary(journey: Journey) -> bytes:
     return f".{journey.upload_id}.tmp".encode()
 
 
+def remove_leftovers(folders: spool.Folders, archive: str) -> None:
+    """Remove the temporary files of filings that were cut off, where no row leads to them any more; blocks."""
+    pending = [b""]
+    while pending:
+        folder = pending.pop()
+        with suppress(FileNotFoundError), folders.archive(archive, folder, create=False) as fd:
+            for entry in list(os.scandir(fd)):
+                name = os.fsencode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(os.path.join(folder, name))
+                elif name[:1] == b"." and name[-4:] == b".tmp" and original_name(name[1:]) is not None:
+                    spool.remove(name, fd)
+
+
 def _reserve(target: int, order: Order) -> bytes:
     """Write the sidecar under the first free name, or find the one that an earlier try wrote."""
     journey = order.journey
     content = render(draw(journey, order.filed_at))
-    for name in free_names(journey.name, journey.claimed_at, journey.upload_id):
+    for name in _names(journey):
         beside = sidecar_name(name)
         if _exists(name, target) and not _is_ours(target, beside, journey):
             continue
@@ -115,6 +130,13 @@ def _reserve(target: int, order: Order) -> bytes:
                 continue
         return name
     raise FileExistsError(errno.EEXIST, "no free name in the archive")
+
+
+def _names(journey: Journey) -> Iterator[bytes]:
+    """Yield the names to try; first the one that an earlier filing is known to have used."""
+    if journey.filed_name is not None:
+        yield journey.filed_name
+    yield from free_names(journey.name, journey.claimed_at, journey.upload_id)
 
 
 def sidecar_name(name: bytes) -> bytes:
@@ -146,7 +168,7 @@ def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes |
     journey = order.journey
     if _exists(work_name(journey), folders.work):
         return None
-    for name in free_names(journey.name, journey.claimed_at, journey.upload_id):
+    for name in _names(journey):
         if _is_ours(target, sidecar_name(name), journey):
             return name
     missing = "the document is missing from the work folder"

@@ -115,6 +115,11 @@ class Sidecar(_Record):
     events: list[dict[str, Any]]
 
 
+def read(content: bytes) -> Sidecar:
+    """Return the record in the bytes of a sidecar's file; raises `ValueError` for anything else."""
+    return Sidecar.model_validate_json(content)
+
+
 def sidecar_schema() -> dict[str, Any]:
     """Return the JSON Schema of a sidecar."""
     return {

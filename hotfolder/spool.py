@@ -11,8 +11,9 @@ import fcntl
 import os
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 
 from hotfolder.checks.names import free_names
 from hotfolder.checks.readiness import Kind
@@ -212,6 +213,16 @@ def write_new(name: bytes, content: bytes, at: int, temporary: bytes) -> None:
     _publish(temporary, name, at)
 
 
+def write_note(name: bytes, content: bytes, at: int) -> None:
+    """Write a small file of our own that may be lost with the power; one of its name is written anew."""
+    remove(name, at)
+    fd = os.open(name, _NEW, 0o600, dir_fd=at)
+    try:
+        _write_all(fd, content)
+    finally:
+        os.close(fd)
+
+
 def replace(name: bytes, content: bytes, at: int, temporary: bytes) -> None:
     """Replace one of our own small files durably by its next version."""
     with _synced(temporary, at, 0o666) as target:
@@ -251,6 +262,16 @@ def remove(name: bytes, at: int) -> None:
     """Remove a file of our own; it is no error if it is gone."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=at)
+
+
+def set_aside(names: Sequence[bytes], at: int, moment: float) -> bytes:
+    """Rename files that belong together, those of them that are there, out of the way; returns the first's new name."""
+    mark = f".damaged-{datetime.fromtimestamp(moment, UTC):%Y%m%dT%H%M%S.%fZ}".encode()
+    for name in names:
+        with suppress(FileNotFoundError):
+            move(name, at, name + mark, at)
+    sync_folder(at)
+    return names[0] + mark
 
 
 def touch(name: bytes, at: int) -> None:
@@ -363,17 +384,19 @@ class Folders:
         return (status.st_dev, status.st_ino) != self.identity or not os.path.samestat(work, named)
 
     @contextmanager
-    def archive(self, path: str, folder: bytes) -> Iterator[int]:
-        """Have an archive folder open: `folder` below `path`; both are made where they are missing."""
+    def archive(self, path: str, folder: bytes, *, create: bool = True) -> Iterator[int]:
+        """Have an archive folder open: `folder` below `path`; with `create` both are made where they are missing."""
+        mode = 0o777 if create else None
         inside = os.path.relpath(path, self.path)
         if inside.startswith(".."):
-            with suppress(FileExistsError):
-                os.mkdir(path, 0o777)
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(path, 0o777)
             top = open_folder(path)
         else:
-            top = open_below(self.drop, os.fsencode(inside), create_mode=0o777)
+            top = open_below(self.drop, os.fsencode(inside), create_mode=mode)
         try:
-            with below(top, folder, create_mode=0o777) as fd:
+            with below(top, folder, create_mode=mode) as fd:
                 yield fd
         finally:
             os.close(top)

@@ -26,8 +26,20 @@ def ready(folders: spool.Folders, **changes: object) -> Journey:
 
 
 def work(folders: spool.Folders) -> list[str]:
-    """Return the names in the work folder."""
-    return os.listdir(folders.work)
+    """Return the names in the work folder, without the notes on where documents were dropped."""
+    return [name for name in os.listdir(folders.work) if not name.startswith("origin.")]
+
+
+def test_a_name_that_does_not_say_all_is_noted(folders: spool.Folders) -> None:
+    """Folder and whole name of a document stand beside it as long as it is ours, and no longer."""
+    for made in (ready(folders, folder=b"sub"), ready(folders, name=b"x" * 255)):
+        claims.secure(folders, made)
+        assert os.fsdecode(claims.note_name(made.upload_id)) in os.listdir(folders.work)
+        claims.give_back(folders, made, NOW)
+        assert os.listdir(folders.work) == []
+        with pytest.raises(claims.ClaimFailedError):
+            claims.secure(folders, replace(made, name=b"z" * 255))
+        assert os.listdir(folders.work) == []
 
 
 # Words -------------------------------------------------------------------------------------------

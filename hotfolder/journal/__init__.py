@@ -5,7 +5,10 @@ daemon's; `Reader` is everybody else's and never writes.
 """
 
 from hotfolder.journal.book import Entry, Journal
-from hotfolder.journal.reader import Reader
-from hotfolder.journal.schema import JournalError, library
+from hotfolder.journal.reader import FILE_NAME, Reader
+from hotfolder.journal.schema import DamagedError, JournalError, library
 
-__all__ = ["Entry", "Journal", "JournalError", "Reader", "library"]
+JOURNAL_FILES = tuple(f"{FILE_NAME}{suffix}".encode() for suffix in ("", "-wal", "-shm"))
+"""Names of the database's files in the state directory."""
+
+__all__ = ["JOURNAL_FILES", "DamagedError", "Entry", "Journal", "JournalError", "Reader", "library"]

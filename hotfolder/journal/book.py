@@ -12,7 +12,7 @@ from typing import Any
 from hotfolder.checks.names import escaped
 from hotfolder.journal.reader import FILE_NAME, Reader
 from hotfolder.journal.rows import dump
-from hotfolder.journal.schema import JournalError, connect
+from hotfolder.journal.schema import DamagedError, JournalError, connect
 from hotfolder.model import Ground, Journey, State
 from hotfolder.states import DURABLE, Event, after
 
@@ -36,6 +36,7 @@ ON CONFLICT (path) DO UPDATE SET
     mount_point = excluded.mount_point, fs_type = excluded.fs_type, dev = excluded.dev, ino = excluded.ino
 """
 _PAUSE = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (queue) DO UPDATE SET reason = excluded.reason"
+_RUN = "INSERT INTO runs VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET began = excluded.began"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
 
 
@@ -69,6 +70,11 @@ class Journal:
         """Open, create or migrate the journal; the caller holds the lock of the state directory."""
         self._writer = connect(state_dir / FILE_NAME, writable=True)
         self.reader = Reader(state_dir)
+        try:
+            self.reader.unfinished()
+        except ValueError as problem:
+            self._writer.close()
+            raise DamagedError(f"{state_dir / FILE_NAME}: the journal is damaged: {problem}") from problem
         self._pending: queue.SimpleQueue[tuple[Entry | _Note, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -106,8 +112,8 @@ class Journal:
         return self._put(_Note("DELETE FROM pauses WHERE queue = ?", (queue_name,), durable=True))
 
     def begin_run(self, run: str, at: float) -> Future[None]:
-        """Take note of a run of the daemon before it leaves its mark in any folder."""
-        return self._put(_Note("INSERT INTO runs VALUES (?, ?)", (run, at), durable=True))
+        """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""
+        return self._put(_Note(_RUN, (run, at), durable=True))
 
     def close(self) -> None:
         """Commit what is pending and close."""

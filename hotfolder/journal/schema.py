@@ -8,8 +8,18 @@ from pathlib import Path
 _APPLICATION_ID = 0x686F7466  # "hotf": tells our database from somebody else's file of that name
 
 
+_MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY}
+
+
 class JournalError(OSError):
     """The journal cannot be used; `str()` says which file, why, and what to do."""
+
+    may_pass = False
+    """True where the disk is to blame, so that trying again later may help."""
+
+
+class DamagedError(JournalError):
+    """The database is broken; what it knew is rebuilt from the folders."""
 
 
 def library() -> str:
@@ -39,17 +49,28 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
                 _prepare(connection, path)
             elif _known_version(connection, path) < len(_migrations()):
                 raise JournalError(f"{path} was not used by this version yet; start the service once.")
-        except sqlite3.Error as problem:
-            raise JournalError(
-                f"{path}: the journal cannot be opened: {problem}. "
-                f"Check the permissions and free space of {path.parent}."
-            ) from problem
+        except sqlite3.OperationalError as problem:
+            raise _unusable(problem, path) from problem
+        except sqlite3.DatabaseError as problem:  # SQLITE_CORRUPT, SQLITE_NOTADB
+            raise DamagedError(f"{path}: the journal is damaged: {problem}") from problem
         undo.pop_all()
     return connection
 
 
+def _unusable(problem: sqlite3.OperationalError, path: Path) -> JournalError:
+    error = JournalError(
+        f"{path}: the journal cannot be opened: {problem}. "
+        f"Check the permissions and free space of {path.parent}."
+    )
+    error.may_pass = (problem.sqlite_errorcode & 0xFF) in _MAY_PASS  # the rest is the extended code
+    return error
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = _known_version(connection, path)  # first: somebody else's database is left as it is
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise DamagedError(f"{path}: the journal is damaged: {found}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")

@@ -1,6 +1,7 @@
 """`run` and `once`: the daemon, for ever or until the folders are empty."""
 
 import asyncio
+import errno
 import faulthandler
 import os
 import signal
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 EX_TEMPFAIL = 75
 """sysexits.h: somebody else holds what we need; trying later may help."""
+_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE}
+"""Trouble of a disk that may be over when systemd starts us again."""
 _EX_NOT_ALL = 4
 """What `once` says where it ended before everything was filed."""
 
@@ -115,10 +118,15 @@ def _give_up(problem: BaseException, *, starting: bool = False) -> NoReturn:
     from hotfolder.journal import JournalError  # noqa: PLC0415
     from hotfolder.service import AlreadyRunningError  # noqa: PLC0415
 
-    known = isinstance(problem, AlreadyRunningError | JournalError | OSError)
+    known = isinstance(problem, AlreadyRunningError | OSError)
     logger.opt(exception=None if known else problem).error("{}", problem)
     sys.stderr.flush()
-    if isinstance(problem, AlreadyRunningError):
+    full = isinstance(problem, JournalError) and problem.may_pass
+    if (
+        isinstance(problem, AlreadyRunningError)
+        or (isinstance(problem, OSError) and problem.errno in _MAY_PASS)
+        or full
+    ):
         os._exit(EX_TEMPFAIL)
     # While starting, trouble with files is for a person to mend; later it may pass, and systemd starts us again.
     os._exit(EX_CONFIG if known and starting else 1)

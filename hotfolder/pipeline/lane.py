@@ -190,9 +190,7 @@ class Lane:
                 self._later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
 
     async def _claim(self, line: Line, arrival: Arrival) -> Journey | None:
-        journey = replace(
-            claims.begun(arrival, line.origin, self._clock.wall()), override_of=line.override_of
-        )
+        journey = claims.begun(arrival, line.origin, self._clock.wall())
         line.carried[journey.upload_id] = journey
         await self._means.recorder.record(Event.CLAIM, journey, None)
         try:
@@ -323,7 +321,7 @@ class Lane:
 
     def _route(self, line: Line, journey: Journey, polls: int = 0) -> None:
         """Put a claimed document where its next errand begins."""
-        if journey.state in {State.DELIVERED, State.REFUSED}:
+        if journey.state in {State.DELIVERED, State.REFUSED, State.FILED}:
             line.to_file(journey)
         elif journey.state is State.ACCEPTED:
             self._later(line, journey, self._clock.monotonic() + followup.poll_delay(polls), polls)

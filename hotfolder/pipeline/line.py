@@ -45,12 +45,9 @@ class Means:
 class Line:
     """One queue on its way from drop folder to archive."""
 
-    def __init__(
-        self, queue: Queue, origin: Origin, drop: DropFolder, means: Means, *, override_of: str | None
-    ) -> None:
+    def __init__(self, queue: Queue, origin: Origin, drop: DropFolder, means: Means) -> None:
         self.queue = queue
         self.origin = origin
-        self.override_of = override_of
         self.drop = drop
         self.disk = drop.disk
         self.gate = Gate()
@@ -128,8 +125,8 @@ class Line:
         return trouble
 
     async def _rest(self, journey: Journey) -> None:
-        before: State = journey.state
-        await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), before)
+        if journey.state is not State.FILED:  # else it was filed again, after its move had been undone
+            await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), journey.state)
         self.carried.pop(journey.upload_id, None)
         self.filed["failed" if journey.error_source else "done"] += 1
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from loguru import logger
 
 from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
-from hotfolder.journal import Journal
+from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
 from hotfolder.model import Clock, State
 from hotfolder.pipeline import Line
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
@@ -43,11 +44,28 @@ class Service:
         self._clock = clock or SystemClock()
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._lock = _lock_state(settings.state_dir)
-        self.journal = Journal(settings.state_dir)
+        self.journal = self._opened_journal()
+        self._run = uuid.uuid4().hex
+        self.journal.begin_run(self._run, self._clock.wall()).result()
         self._notifier = Notifier(environ)
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self.works: Works | None = None
+
+    def _opened_journal(self) -> Journal:
+        """Open the journal; a damaged one is set aside, and a new one is rebuilt from the folders."""
+        state_dir = self.settings.state_dir
+        try:
+            return Journal(state_dir)
+        except DamagedError as damage:
+            folder = spool.open_folder(str(state_dir))
+            try:
+                aside = spool.set_aside(JOURNAL_FILES, folder, self._clock.wall())
+            finally:
+                os.close(folder)
+            text = "{}; it is set aside as {}, and a new one is rebuilt from the folders"
+            logger.error(text, damage, state_dir / os.fsdecode(aside))
+            return Journal(state_dir)
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -97,7 +115,7 @@ class Service:
 
     def _begin(self, settings: Settings, *, first: bool = True) -> None:
         self.settings = settings
-        self.works = Works(settings, self.journal, self._clock, first=first)
+        self.works = Works(settings, self.journal, self._clock, self._run, first=first)
         self.works.start()
 
     def _works(self) -> Works:

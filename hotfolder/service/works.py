@@ -20,12 +20,14 @@ from hotfolder.claims import Origin
 from hotfolder.journal import Journal
 from hotfolder.model import Clock, State
 from hotfolder.pipeline import Lane, Line, Means, Recorder
-from hotfolder.recovery import recover
+from hotfolder.recovery import Site, recover
 from hotfolder.settings import Queue, Settings
 from hotfolder.status.places import own_folders
 
 _DISK_THREADS = 4
 """For each queue; they are made when they are needed."""
+RUN_MARK = b"run"
+"""In the work folder: which run of the daemon used it last, to tell a journal that is not the one it knew."""
 _POLL_S = 2.0
 """Time between two looks at a folder without events: peers' defaults lie between 0.5 s and 30 s."""
 _FILING_LOOKS_S = 0.05
@@ -50,8 +52,11 @@ class AlreadyRunningError(Exception):
 class Works:
     """Everything that is built from one configuration."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock, *, first: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, journal: Journal, clock: Clock, run: str, *, first: bool = True
+    ) -> None:
         self._first = first
+        self.run = run
         self.settings = settings
         self.journal = journal
         self.clock = clock
@@ -59,7 +64,6 @@ class Works:
         self.watch = _watch()
         self._windows = journal.reader.settling()
         self._locks: dict[str, spool.Lock] = {}
-        self._recovered: set[str] = set()
         self.lanes = [
             self._lane(name)
             for name in settings.connections
@@ -155,8 +159,9 @@ class Works:
         )
         disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix=f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
-        origin = Origin(queue.name, connection.name, connection.backend, queue_id, source)
-        line = Line(queue, origin, drop, means, override_of=queue.queue_id if source == "override" else None)
+        override_of = queue.queue_id if source == "override" else None
+        origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
+        line = Line(queue, origin, drop, means)
         drop.admit = partial(self._admit, queue.name)
         drop.on_learned = partial(self.recorder.settle, queue.name)
         return line
@@ -174,14 +179,30 @@ class Works:
             if self._first:
                 raise AlreadyRunningError(text) from None
             raise OSError(errno.EBUSY, text) from None  # the other queues go on
-        if queue in self._recovered:
-            return
         lane, line = self.find(queue)
-        found = recover(self.journal, queue, folders, self.clock.wall(), lane.connection.ask_after_s)
-        line.missing = [printable(journey.name) for journey in found.missing]
+        site = Site(
+            self.journal,
+            folders,
+            line.origin,
+            (str(line.queue.done), str(line.queue.failed)),
+            lane.connection.ask_after_s,
+            self.run,
+            known=self._knows(folders),
+            carried=frozenset(line.carried),
+        )
+        found = recover(site, self.clock.wall())
+        spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
+        line.missing = [printable(name) for name in (*(j.name for j in found.missing), *found.stuck)]
         for journey in found.going_on:
             self._loop.call_soon_threadsafe(lane.resume, line, journey)
-        self._recovered.add(queue)
+
+    def _knows(self, folders: spool.Folders) -> bool:
+        """Tell whether the journal has seen the run that used a work folder last."""
+        try:
+            run = spool.read_small(RUN_MARK, folders.work).decode("ascii", "replace")
+        except FileNotFoundError:
+            return False
+        return self.journal.reader.knows_run(run)
 
 
 def _watch() -> Watch | None:

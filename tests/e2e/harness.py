@@ -152,14 +152,15 @@ class Site:
         return found
 
     def waiting(self) -> list[Path]:
-        """Return every file that is in no archive: dropped, or claimed; the lock file is none."""
+        """Return every file that is in no archive: dropped, or claimed; the service's own small files are none."""
         return [
             p
             for queue in self.queues()
             for p in self.drop(queue).rglob("*")
             if p.is_file()
             and not ({"done", "failed"} & set(p.relative_to(self.drop(queue)).parts))
-            and p.name != "lock"
+            and p.name not in {"lock", "run"}
+            and not p.name.startswith("origin.")
         ]
 
     def sidecar(self, document: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The daemon while folders, services and configurations change under it."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -33,8 +34,7 @@ def test_a_work_folder_that_is_removed_is_made_again(place: Site, sandbox: Sandb
     """The next document is claimed and delivered, without a round of failures for each."""
     place.start()
     drop = place.drop("to-digitoo")
-    (drop / ".hotfolder/lock").unlink()
-    (drop / ".hotfolder").rmdir()
+    shutil.rmtree(drop / ".hotfolder")
     (drop / "next.pdf").write_bytes(reportlab_pdf(1))
     filed(place, "done", "next.pdf", 20)
     assert place.log.read_text().count("returned") < 5

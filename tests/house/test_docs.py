@@ -5,7 +5,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hotfolder.model import State
+from hotfolder.recovery.table import RULES
 from hotfolder.settings import config_schema
 from hotfolder.sidecar import sidecar_schema
 from hotfolder.states import ARROWS, DURABLE
@@ -225,9 +226,28 @@ def table_of_states() -> str:
     return "\n".join(rows)
 
 
-def test_the_table_of_states_is_the_programs() -> None:
-    """The table in docs/journey.md is drawn from `states.ARROWS`; a difference shows what to paste."""
+def table_of_repairs() -> str:
+    """Draw the table of repairs, in the order in which its rules are tried."""
+    rows = [
+        "| row | journal | in the work folder | in the drop folder | sidecar | repair | because |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for rule in RULES:
+        states = (
+            "any" if rule.rows is None else ", ".join(sorted(f"`{s}`" if s else "none" for s in rule.rows))
+        )
+        journal = {None: "any", True: "the folder's", False: "lost, or an old copy"}[rule.known]
+        places = [{None: "any", True: "yes", False: "no"}[there] for there in (rule.in_work, rule.in_drop)]
+        records = "any" if rule.records is None else " or ".join(sorted(rule.records))
+        cells = (states, journal, *places, records, f"**{rule.repair}**", rule.why)
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(("mark", "table"), [("states", table_of_states), ("repairs", table_of_repairs)])
+def test_tables_are_the_programs(mark: str, table: Callable[[], str]) -> None:
+    """The tables in docs/journey.md are drawn from `states.ARROWS` and `table.RULES`; a difference shows what to paste."""
     text = (ROOT / "docs" / "journey.md").read_text(encoding="utf-8")
-    drawn = re.search(r"<!-- states: begin -->\n\n(.*?)\n\n<!-- states: end -->", text, re.DOTALL)
-    assert drawn, "docs/journey.md has lost the marks around its table of states"
-    assert drawn[1] == table_of_states()
+    drawn = re.search(f"<!-- {mark}: begin -->\n\n(.*?)\n\n<!-- {mark}: end -->", text, re.DOTALL)
+    assert drawn, f"docs/journey.md has lost the marks around its table of {mark}"
+    assert drawn[1] == table()

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfolder.claims import id_floor
-from hotfolder.journal import Entry, Journal, JournalError, Reader
+from hotfolder.journal import DamagedError, Entry, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.rows import dump, load
-from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
+from hotfolder.model import Answer, Attempt, ErrorSource, Ground, Journey, Remote, Stamp, State
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import DEADLINE_S, NOW, delivered, journey
 
@@ -95,6 +95,40 @@ def test_settle_windows_are_remembered(journal: Journal) -> None:
     journal.settle("orders", 3.0)
     journal.settle("invoices", 4.5).result(DEADLINE_S)
     assert journal.reader.settling() == {"invoices": 4.5, "orders": 3.0}
+
+
+def test_a_row_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    """A database that is sound and holds nonsense in an open row is damaged as well."""
+    journal = Journal(tmp_path)
+    claim(journal)
+    journal.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("UPDATE documents SET journey = '{}'")
+    connection.close()
+    with pytest.raises(DamagedError):
+        Journal(tmp_path)
+
+
+def test_what_is_no_arrow_is_remembered(journal: Journal) -> None:
+    """Runs, pauses, grounds and contents come back; numbers of 64 bits without sign too."""
+    journal.begin_run("one", NOW)
+    journal.begin_run("one", NOW)
+    journal.pause("invoices", NOW, "by hand")
+    journal.pause("orders", NOW, "by hand")
+    ground = Ground("/srv", "cifs", 2**64 - 1, 2**64 - 2)
+    journal.note_ground("/srv/in", Ground("/", "ext4", 1, 2))
+    journal.note_ground("/srv/in", ground)
+    journal.note_ground("/srv/out", ground)
+    journal.forget_ground("/srv/out")
+    made = [claim(journal, sha256="aa") for _ in range(2)]
+    claim(journal, sha256="bb")
+    journal.resume("orders").result(DEADLINE_S)
+    reader = journal.reader
+    assert (reader.knows_run("one"), reader.knows_run("two")) == (True, False)
+    assert reader.pauses() == {"invoices": (NOW, "by hand")}
+    assert reader.grounds() == {"/srv/in": ground}
+    assert reader.of_content("invoices", "aa") == made[::-1]
+    assert reader.of_content("orders", "aa") == []
 
 
 # Durability --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotfolder.journal import Journal, JournalError, Reader
+from hotfolder.journal import DamagedError, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.schema import _migrations, connect
 
@@ -78,7 +78,7 @@ def test_what_is_not_ours_is_refused_and_left_alone(
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     """A file that is no database is an error for people, and stays as it is."""
     (tmp_path / FILE_NAME).write_bytes(b"Dear Sir or Madam, " * 100)
-    with pytest.raises(JournalError, match=r"journal\.sqlite3: the journal cannot be opened"):
+    with pytest.raises(DamagedError, match=r"journal\.sqlite3: the journal is damaged"):
         Journal(tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes().startswith(b"Dear Sir")
 

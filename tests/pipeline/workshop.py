@@ -102,7 +102,7 @@ class Workshop:
         habits = Habits("invoices", str(top), "always", 0.02, 0.02, recursive=False, own_folders=own)
         self.drop = DropFolder(habits, inbox, None, self.disk, clock)
         means = Means(Recorder(journal, clock), clock)
-        self.line = Line(self.queue, ORIGIN, self.drop, means, override_of=None)
+        self.line = Line(self.queue, ORIGIN, self.drop, means)
         limits = Limits(concurrency=4, per_second=1000.0)
         self.lane = Lane(self.connection, limits, backend, [self.line], means)
 

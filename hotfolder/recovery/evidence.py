@@ -1,0 +1,135 @@
+"""Look at what a queue's folders hold of each document; nothing is changed here."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hotfolder import spool
+from hotfolder.checks.sniff import HEAD_BYTES, sniff
+from hotfolder.claims import PIECE_BYTES, note_name, original_name, work_name
+from hotfolder.filing import sidecar_name
+from hotfolder.model import Journey, Stamp
+from hotfolder.recovery.rebuilt import Content
+from hotfolder.recovery.table import Record
+from hotfolder.sidecar import Sidecar, read
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sidecar found in an archive: in which folder below it, which name it speaks of, and whether that is there."""
+
+    record: Sidecar
+    folder: bytes
+    name: bytes
+    beside: Record
+
+
+def claimed_in(folders: spool.Folders) -> dict[str, bytes]:
+    """Return the documents of the work folder: upload id → name there."""
+    names = [os.fsencode(name) for name in os.listdir(folders.work)]
+    return {parts[0]: name for name in names if (parts := original_name(name)) is not None}
+
+
+def noted_origin(folders: spool.Folders, upload_id: str, in_work: bytes) -> tuple[bytes, bytes]:
+    """Return (folder, name) under which a claimed document was dropped, by its note or by its name there."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        note = json.loads(spool.read_small(note_name(upload_id), folders.work))
+        return bytes.fromhex(note["folder"]), bytes.fromhex(note["name"])
+    parts = original_name(in_work)
+    assert parts is not None  # noqa: S101 — `claimed_in` has taken it apart already
+    return b"", parts[1]
+
+
+def content_of(folders: spool.Folders, in_work: bytes) -> Content:
+    """Read a document of the work folder; raises OSError."""
+    fd, status = spool.open_document(in_work, folders.work)
+    try:
+        head = os.pread(fd, HEAD_BYTES, 0)
+        return Content(spool.stamp_of(status), sniff(head), _digest(fd))
+    finally:
+        os.close(fd)
+
+
+def _digest(fd: int) -> str:
+    digest = hashlib.sha256()
+    offset = 0
+    while piece := os.pread(fd, PIECE_BYTES, offset):
+        digest.update(piece)
+        offset += len(piece)
+    return digest.hexdigest()
+
+
+def stamp_at(name: bytes, at: int) -> Stamp | None:
+    """Return the version of an entry, None where there is none; raises OSError."""
+    try:
+        return spool.look(name, at)[1]
+    except FileNotFoundError:
+        return None
+
+
+def in_drop(folders: spool.Folders, folder: bytes, name: bytes) -> Stamp | None:
+    """Return what lies at a document's place in the drop folder."""
+    with suppress(OSError), spool.below(folders.drop, folder) as origin:
+        return stamp_at(name, origin)
+    return None
+
+
+def lies_in_drop(folders: spool.Folders, journey: Journey, in_work: Stamp | None) -> bool:
+    """Tell whether the very document is at its place in the drop folder."""
+    there = in_drop(folders, journey.folder, journey.name)
+    if there is None:
+        return False
+    if in_work is not None:
+        return (there.dev, there.ino) == (in_work.dev, in_work.ino)
+    if journey.stamp.ino:
+        return there.same_file(journey.stamp)
+    return _same_by_content(folders, journey, there)
+
+
+def _same_by_content(folders: spool.Folders, journey: Journey, there: Stamp) -> bool:
+    """Compare with what a sidecar recorded: size, time of change to the millisecond, SHA-256."""
+    recorded = journey.stamp
+    if there.size != recorded.size or abs(there.mtime_ns - recorded.mtime_ns) >= 2_000_000:  # noqa: PLR2004 — rounding
+        return False
+    with spool.below(folders.drop, journey.folder) as origin:
+        fd, _ = spool.open_document(journey.name, origin)
+        try:
+            return _digest(fd) == journey.sha256
+        finally:
+            os.close(fd)
+
+
+def work_stamp(folders: spool.Folders, journey: Journey) -> Stamp | None:
+    """Return the version of a journey's document in the work folder, None where it is not there."""
+    return stamp_at(work_name(journey), folders.work)
+
+
+def records_in(folders: spool.Folders, archives: tuple[str, ...]) -> dict[str, Told]:
+    """Return every readable sidecar of the archives by its upload id; one that has its document wins."""
+    found: dict[str, Told] = {}
+    for archive in archives:
+        with suppress(FileNotFoundError), folders.archive(archive, b"", create=False) as top:
+            for told in _records_below(top):
+                known = found.get(told.record.upload_id)
+                if known is None or known.beside is Record.SIDECAR:
+                    found[told.record.upload_id] = told
+    return found
+
+
+def _records_below(top: int) -> Iterator[Told]:
+    pending = [b""]
+    while pending:
+        folder = pending.pop()
+        with spool.below(top, folder) as fd:
+            entries = {os.fsencode(e.name): e.is_dir(follow_symlinks=False) for e in os.scandir(fd)}
+            pending += [os.path.join(folder, name) for name, is_folder in entries.items() if is_folder]
+            for name in entries:
+                document = name.removesuffix(b".json")
+                if document == name or sidecar_name(document) != name:
+                    continue
+                with suppress(OSError, ValueError):
+                    beside = Record.FILED if document in entries else Record.SIDECAR
+                    yield Told(read(spool.read_small(name, fd)), folder, document, beside)

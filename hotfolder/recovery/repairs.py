@@ -1,0 +1,225 @@
+"""Carry out the repairs of one queue, under its lock and before anything in it is looked at."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from loguru import logger
+
+from hotfolder import spool
+from hotfolder.checks.names import printable
+from hotfolder.claims import Origin, give_back, work_name
+from hotfolder.delivery import step
+from hotfolder.filing import remove_leftovers
+from hotfolder.journal import Entry, Journal, JournalError
+from hotfolder.model import Journey, State
+from hotfolder.recovery import evidence
+from hotfolder.recovery.evidence import Told
+from hotfolder.recovery.rebuilt import doubted, from_sidecar, from_work
+from hotfolder.recovery.table import Record, Repair, Situation, rule_for
+from hotfolder.states import Event
+
+_REMEMBERED_AT_ONCE = 500
+"""Rows that wait for one commit while a journal is rebuilt from sidecars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is repaired: the journal and the open folders of one queue, and how it is set up."""
+
+    journal: Journal
+    folders: spool.Folders
+    origin: Origin
+    archives: tuple[str, ...]
+    """Absolute paths of done/ and failed/."""
+    ask_after_s: float
+    run: str
+    """Id of this run of the daemon."""
+    known: bool
+    """Whether the journal is the one that the work folder was last used with."""
+    carried: frozenset[str] = frozenset()
+    """Upload ids that the running program has in hand; they are left alone."""
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What recovery leaves to do: documents to go on with, and those that a person must look for."""
+
+    going_on: list[Journey] = field(default_factory=list)
+    missing: list[Journey] = field(default_factory=list)
+    stuck: list[bytes] = field(default_factory=list)
+    """Names of documents whose repair failed."""
+    remembered: int = 0
+    """Documents at rest that the journal learned of from their sidecars."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One document with everything that is known of it."""
+
+    upload_id: str
+    row: Journey | None
+    work_name: bytes | None
+    told: Told | None
+
+
+def recover(site: Site, now: float) -> Recovered:
+    """Repair one queue; blocks. Nothing is sent and nothing is overwritten. Raises OSError."""
+    found = Recovered()
+    for case in _cases(site):
+        try:
+            _mend(site, case, now, found)
+        except JournalError:
+            raise
+        except OSError as problem:  # one document that cannot be read or moved does not keep the others
+            text = "queue {}: {} cannot be repaired: {}; tried again when the folder is opened next"
+            name = case.work_name or (case.row.name if case.row else case.upload_id.encode())
+            logger.error(text, site.origin.queue, printable(name), problem)
+            found.stuck.append(name)
+    if not site.known:
+        site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
+        for archive in site.archives:
+            remove_leftovers(site.folders, archive)
+        if found.remembered:
+            text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
+            logger.warning(text, site.origin.queue, found.remembered)
+    return found
+
+
+def _cases(site: Site) -> list[_Case]:
+    """Gather the documents to judge: open rows, what lies in the work folder, and, where the journal is lost, sidecars."""
+    queue = site.origin.queue
+    in_work = evidence.claimed_in(site.folders)  # before the rows: a claim writes its row first
+    rows = {j.upload_id: j for j in site.journal.reader.unfinished() if j.queue == queue}
+    told: Mapping[str, Told] = {} if site.known else evidence.records_in(site.folders, site.archives)
+    cases = []
+    for upload_id in sorted({*in_work, *rows, *told} - site.carried):
+        row = rows.get(upload_id) or site.journal.reader.find(upload_id)
+        if row is not None and row.queue != queue:
+            text = "queue {}: {} belongs to queue {}; it is left there"
+            logger.error(text, queue, printable(in_work.get(upload_id, row.name)), row.queue)
+            continue
+        cases.append(_Case(upload_id, row, in_work.get(upload_id), told.get(upload_id)))
+    return cases
+
+
+def _mend(site: Site, case: _Case, now: float, found: Recovered) -> None:
+    """Apply rule after rule until one settles the document."""
+    for _ in Repair:  # each of them at most once
+        journey = _journey(site, case)
+        situation = _situation(site, case, journey)
+        rule = rule_for(situation)
+        if rule.repair is Repair.UNLINK:
+            with spool.below(site.folders.drop, journey.folder) as origin:
+                spool.remove(journey.name, origin)
+        elif rule.repair is Repair.TAKE_AGAIN:
+            with spool.below(site.folders.drop, journey.folder) as origin:
+                spool.move(journey.name, origin, work_name(journey), site.folders.work)
+            case = replace(case, work_name=work_name(journey))
+        else:
+            _settle(site, case, journey, rule.repair, now, found)
+            return
+
+
+def _journey(site: Site, case: _Case) -> Journey:
+    """Return the best that is known of a document: its sidecar where the journal is lost, its row, its name."""
+    if case.row is not None and (case.told is None or case.row.state in _FINAL):
+        return case.row
+    if case.told is not None:
+        return from_sidecar(case.told.record, case.told.folder, case.told.name)
+    assert case.work_name is not None  # noqa: S101 — a case has one of the three
+    place = evidence.noted_origin(site.folders, case.upload_id, case.work_name)
+    stamp = spool.look(case.work_name, site.folders.work)[1]
+    return from_work(case.upload_id, place, site.origin, stamp)
+
+
+_FINAL = frozenset({State.DELIVERED, State.REFUSED, State.FILED})
+
+
+def _situation(site: Site, case: _Case, journey: Journey) -> Situation:
+    in_work = None if case.work_name is None else evidence.stamp_at(case.work_name, site.folders.work)
+    return Situation(
+        row=None if case.row is None else case.row.state,
+        known=site.known,
+        in_work=in_work is not None,
+        in_drop=evidence.lies_in_drop(site.folders, journey, in_work),
+        record=Record.NONE if case.told is None else case.told.beside,
+    )
+
+
+def _settle(site: Site, case: _Case, journey: Journey, repair: Repair, now: float, found: Recovered) -> None:
+    queue, name = site.origin.queue, printable(journey.name)
+    if repair in {Repair.GO_ON, Repair.REFILE}:
+        found.going_on.append(journey)
+    elif repair is Repair.GIVE_BACK:
+        _give_back(site, case, journey, now)
+    elif repair is Repair.FORGET:
+        forgotten = step(journey, Event.RETURN, reason="the program ended before it was moved")
+        _record(site, Event.RETURN, forgotten, now, journey.state)
+    elif repair is Repair.DOUBT:
+        reason, moment = "the program ended while it was being sent", now + site.ask_after_s
+        doubt = step(journey, Event.DOUBT, reason=reason, asked=0, not_before=moment)
+        found.going_on.append(_record(site, Event.DOUBT, doubt, now, journey.state))
+    elif repair is Repair.ASK:
+        _ask(site, case, journey, now, found)
+    elif repair is Repair.FINISH:
+        logger.warning("queue {}: {} is filed as its sidecar says; the journal did not know", queue, name)
+        event = Event.DELIVER if journey.state is State.DELIVERED else Event.REFUSE
+        found.going_on.append(_record(site, event, journey, now, None))
+    elif repair is Repair.REMEMBER:
+        _remember(site, journey, found)
+    elif repair is Repair.MISSING:
+        found.missing.append(journey)
+        _report_missing(queue, journey)
+
+
+def _ask(site: Site, case: _Case, journey: Journey, now: float, found: Recovered) -> None:
+    """Have the service asked about a document that may have been sent; one of no type that is sent never was."""
+    assert case.work_name is not None  # noqa: S101 — the table asks about documents in the work folder alone
+    content = evidence.content_of(site.folders, case.work_name)
+    if content.media_type is None or journey.answer is not None:
+        _give_back(site, case, journey, now)
+        return
+    text = "queue {}: {} may have been sent before the journal was lost; the service is asked"
+    logger.warning(text, site.origin.queue, printable(journey.name))
+    doubt = doubted(journey, content, now + site.ask_after_s)
+    found.going_on.append(_record(site, Event.DOUBT, doubt, now, None))
+
+
+def _give_back(site: Site, case: _Case, journey: Journey, now: float) -> None:
+    name = give_back(site.folders, journey, now)
+    if case.row is None:
+        logger.warning(
+            "queue {}: put back a document that the journal does not know: {}",
+            site.origin.queue,
+            printable(name),
+        )
+        return
+    logger.info("queue {}: put back, it had not been sent: {}", site.origin.queue, printable(name))
+    if journey.state is State.CLAIMED:
+        returned = step(journey, Event.RETURN, reason="the program ended before it was sent")
+        _record(site, Event.RETURN, returned, now, State.CLAIMED)
+
+
+def _record(site: Site, event: Event, after: Journey, now: float, before: State | None) -> Journey:
+    site.journal.record(Entry(after, event, now), before).result()
+    return after
+
+
+def _remember(site: Site, journey: Journey, found: Recovered) -> None:
+    """Write the row of a document at rest; the commits of many are waited for together."""
+    filed = replace(journey, state=State.FILED)
+    written = site.journal.record(Entry(filed, Event.FILE, journey.filed_at or 0.0), None)
+    found.remembered += 1
+    if found.remembered % _REMEMBERED_AT_ONCE == 0:
+        written.result()
+
+
+def _report_missing(queue: str, journey: Journey) -> None:
+    logger.error(
+        "queue {}: {} ({}) is in the journal but no longer in the work folder; look for it, put it back as {}",
+        queue,
+        printable(journey.name),
+        journey.state.value,
+        os.fsdecode(work_name(journey)),
+    )
