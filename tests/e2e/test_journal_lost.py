@@ -25,7 +25,8 @@ def lose(place: Site, how: str) -> None:
         for path in journal_files(place):
             path.unlink()
     elif how == "garbage":
-        database.write_bytes(os.urandom(5000))
+        for path in journal_files(place):  # the write-ahead log alone would mend it
+            path.write_bytes(os.urandom(5000))
     else:
         with sqlite3.connect(database) as connection:  # everything in one file
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
