@@ -14,6 +14,7 @@ from hotfolder.checks.names import MAX_NAME_BYTES, shorten
 from hotfolder.checks.readiness import Ready
 from hotfolder.model import ErrorSource, Journey, Stamp, State
 
+TRIAL = b".hotfolder-trial"
 PIECE_BYTES = 1 << 18
 """How much of a document is in memory at once: 256 KiB reads are within a few percent of the fastest."""
 
@@ -25,6 +26,10 @@ class ClaimFailedError(Exception):
         super().__init__(reason)
         self.came_back = came_back
         """True where its writer had not finished: the settle window was too short."""
+
+
+class UnreadableError(ClaimFailedError):
+    """The document cannot be read, or not to its end: it lies in the drop folder again and keeps nobody waiting."""
 
 
 class StuckError(OSError):
@@ -155,6 +160,12 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
         raise
 
 
+def try_out(folders: spool.Folders) -> None:
+    """Write into the drop folder and the work folder as a claim does; raises OSError where that cannot be done."""
+    for at in (folders.drop, folders.work):
+        spool.touch(TRIAL, at)
+
+
 def _still_there(folders: spool.Folders, journey: Journey) -> bool:
     try:
         with spool.below(folders.drop, journey.folder) as source:
@@ -175,7 +186,10 @@ def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
             raise ClaimFailedError("it changed in the moment of its claim", came_back=True)
         if spool.has_writer(fd):
             raise ClaimFailedError("its writer came back in the moment of its claim", came_back=True)
-        digest = _digest(fd)
+        try:
+            digest = _digest(fd)
+        except OSError as problem:
+            raise UnreadableError(f"it cannot be read: {problem.strerror}; look at the disk") from problem
         if spool.stamp_of(os.fstat(fd)) != stamp:
             raise ClaimFailedError("it changed while it was read", came_back=True)
         return stamp, digest

@@ -17,6 +17,8 @@ Key = tuple[bytes, bytes]
 
 _READY_AHEAD = 256
 """Documents judged ready ahead of their claim; more would go stale and cost memory."""
+_PUT_OFF_S, _LONGEST_PUT_OFF_S = 30.0, 3600.0
+"""A file that cannot be read to its end, such as on a bad sector, is not read again and again."""
 _LOOKS_AT_ONCE = 64
 """Files examined in one go, so that a backlog does not hold up what lands meanwhile."""
 
@@ -70,6 +72,8 @@ class Inbox:
         self._recursive = recursive
         self._looks: list[tuple[float, Key]] = []
         self._taken: dict[Key, Stamp] = {}
+        self._put_off: dict[Key, tuple[int, int, float, str]] = {}
+        """Documents whose claim failed: inode, how often, not before (monotonic), and why."""
         self._generation = 0
 
     # What was seen ------------------------------------------------------------------------------
@@ -109,8 +113,23 @@ class Inbox:
         if known is not None and known.ready:
             self.ready = deque(a for a in self.ready if a.key != key)
         if rule is None:
-            self._look_at(key, entry, now + self.window_s)
+            self._look_at(key, entry, max(now + self.window_s, self._held_off(key, entry)))
         return grew
+
+    def put_off(self, arrival: Arrival, reason: str, now: float) -> None:
+        """Look at a document whose claim failed only after a while, longer each time, and say why it waits."""
+        inode, times, _, _ = self._put_off.get(arrival.key, (0, 0, 0.0, ""))
+        times = times + 1 if inode == arrival.stamp.ino else 0
+        wait_s = min(_PUT_OFF_S * 2.0 ** min(times, 16), _LONGEST_PUT_OFF_S)
+        self._put_off[arrival.key] = (arrival.stamp.ino, times, now + wait_s, reason)
+
+    def _held_off(self, key: Key, entry: Entry) -> float:
+        """Return until when a file is not to be looked at because of its last claim."""
+        inode, _, until, reason = self._put_off.get(key, (0, 0, 0.0, ""))
+        if inode != entry.stamp.ino:
+            return 0.0
+        entry.reason = f"{reason}; tried again"
+        return until
 
     def unseen(self, key: Key, problem: str) -> None:
         """Take note of an entry that could not be looked at: it stays what it was."""
@@ -128,6 +147,7 @@ class Inbox:
     def forget(self, key: Key) -> None:
         """Take note that it is gone."""
         entry = self.entries.pop(key, None)
+        self._put_off.pop(key, None)
         if entry is not None and entry.ready:
             self.ready = deque(a for a in self.ready if a.key != key)
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -51,7 +52,8 @@ class Lane:
         self._probing = False
         self._probed: set[Line] = set()
         for line in lines:
-            line.drop.on_ready = self._wake.set
+            line.drop.on_ready = line.on_unblocked = self._wake.set
+            line.on_blocked = partial(self._on_blocked, line)
 
     # Running ------------------------------------------------------------------------------------
 
@@ -123,9 +125,18 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            if line.drop.inbox.ready and line.gate.allows(now, 0) and line.drop.folders is not None:
+            if line.drop.inbox.ready and line.gate.allows(now, 0) and self._may_claim(line):
                 return lambda line=line: self._take_in(line)  # type: ignore[misc]
         return None
+
+    def _may_claim(self, line: Line) -> bool:
+        """Tell whether the disk allows a claim; after trouble with it, one claim at a time finds out."""
+        if line.drop.folders is None:
+            return False
+        return line.blocked is None or (line.blocked == line.claim_trouble and not line.parked)
+
+    def _on_blocked(self, line: Line) -> None:
+        self._start(self._give_back_unsent([line]))
 
     def _until_next(self, now: float) -> float:
         due = self._errands.next_at
@@ -135,9 +146,14 @@ class Lane:
 
     def _probe_paused_lines(self, now: float) -> None:
         for line in self.lines:
-            if line.gate.paused and line.gate.closed_until <= now and line not in self._probed:
+            if line.gate.closed_until > now or line in self._probed:
+                continue
+            if line.gate.paused:
                 self._probed.add(line)
                 self._start(self._probe_line(line))
+            elif line.claim_trouble and not line.drop.inbox.ready and line.drop.folders is not None:
+                self._probed.add(line)
+                self._start(self._probe_disk(line))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self.active += 1
@@ -200,6 +216,7 @@ class Lane:
             await self._unclaimed(line, arrival, journey, problem)
             return None
         line.drop.inbox.done(arrival)
+        line.claim_trouble = None
         journey = replace(journey, stamp=stamp, sha256=digest)
         line.carried[journey.upload_id] = journey
         return journey
@@ -215,10 +232,13 @@ class Lane:
         returned = step(journey, Event.RETURN, reason=reason)
         await self._means.recorder.record(Event.RETURN, returned, journey.state)
         line.carried.pop(journey.upload_id, None)
-        if isinstance(problem, claims.ClaimFailedError):
+        if isinstance(problem, claims.UnreadableError):
+            line.drop.inbox.put_off(arrival, reason, self._clock.monotonic())
+        elif isinstance(problem, claims.ClaimFailedError):
             if problem.came_back and line.drop.inbox.learn(self._clock.monotonic() - arrival.quiet_since):
                 line.drop.learned()
         else:
+            line.claim_trouble = reason
             self._trouble(line, Trouble(reason, scope=Scope.QUEUE))
             line.drop.rescan()  # the work folder itself may be gone
         line.drop.look_again(arrival)
@@ -356,6 +376,18 @@ class Lane:
     async def _probe_line(self, line: Line) -> None:
         try:
             await self._probe(line, (line.origin.queue_id,) if line.origin.queue_id else ())
+        finally:
+            self._probed.discard(line)
+
+    async def _probe_disk(self, line: Line) -> None:
+        """Look whether the work folder can be written again, while no document is there to find it out."""
+        folders = line.folders
+        try:
+            await self._on_disk(line, lambda: claims.try_out(folders))
+            line.claim_trouble = None
+            line.gate = Gate()
+        except OSError as problem:
+            self._trouble(line, Trouble(f"{line.claim_trouble or problem}", scope=Scope.QUEUE))
         finally:
             self._probed.discard(line)
 

@@ -42,6 +42,23 @@ class Means:
     """Makes so many threads of a name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A final document that could not be filed: why, for how long it waits before the next try (seconds)."""
+
+    journey: Journey
+    reason: str
+    wait_s: float
+
+    @property
+    def blocks(self) -> bool:
+        """Tell whether its queue must claim nothing more: what is delivered next could not be filed either.
+
+        A refused document that cannot be laid into failed/ keeps nobody waiting.
+        """
+        return self.journey.error_source is None
+
+
 class Line:
     """One queue on its way from drop folder to archive."""
 
@@ -54,7 +71,12 @@ class Line:
         self.carried: dict[str, Journey] = {}
         """Every claimed document that is not at rest, by upload id."""
         self.filed = {"done": 0, "failed": 0}
-        self.filing_trouble: str | None = None
+        self.parked: dict[str, Parked] = {}
+        """Final documents that could not be filed and are tried again, by upload id."""
+        self.claim_trouble: str | None = None
+        """Why nothing can be moved into the work folder."""
+        self.on_blocked: Callable[[], None] = lambda: None
+        self.on_unblocked: Callable[[], None] = lambda: None
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self._means = means
@@ -70,10 +92,27 @@ class Line:
     def lose(self, journey: Journey) -> None:
         """Take note that a document is not in the work folder any more; its row stays open, and `status` says so."""
         self.carried.pop(journey.upload_id, None)
+        self.parked.pop(journey.upload_id, None)
         self.missing.append(printable(journey.name))
         text = "queue {}: {} ({}) has left the work folder without us; look for it, put it back as {}"
         place = printable(work_name(journey))
         logger.error(text, self.queue.name, printable(journey.name), journey.state.value, place)
+
+    @property
+    def filing_trouble(self) -> str | None:
+        """Return what cannot be filed and why, None where all can."""
+        if not self.parked:
+            return None
+        first = next(iter(self.parked.values()))
+        more = f", and {len(self.parked) - 1} more" if len(self.parked) > 1 else ""
+        return f"{printable(first.journey.name)}{more} cannot be filed: {first.reason}"
+
+    @property
+    def blocked(self) -> str | None:
+        """Return why the disk allows nothing more to be claimed, None where it does."""
+        if any(parked.blocks for parked in self.parked.values()):
+            return self.filing_trouble
+        return self.claim_trouble
 
     def parcel(self, journey: Journey) -> Parcel:
         """Return a document as it goes out."""
@@ -86,22 +125,20 @@ class Line:
 
     async def file(self) -> None:
         """File what is final, batch by batch, for ever; ends by cancellation."""
-        wait_s = _FIRST_WAIT_S
         while True:
             batch = [await self._to_file.get()]
             await asyncio.sleep(_GATHER_S)
             while len(batch) < _MOST_AT_ONCE and not self._to_file.empty():
                 batch.append(self._to_file.get_nowait())
-            problem = await self._file(batch)
-            self._tell(problem)
-            if problem is None:
-                wait_s = _FIRST_WAIT_S
-            else:
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LAST_WAIT_S)
+            was_blocked = self.blocked
+            await self._file(batch)
+            if self.blocked and not was_blocked:
+                self.on_blocked()
+            elif was_blocked and not self.blocked:
+                self.on_unblocked()
 
-    async def _file(self, batch: list[Journey]) -> str | None:
-        """File a batch; put back what did not work and return why, None where all did."""
+    async def _file(self, batch: list[Journey]) -> None:
+        """File a batch; what does not work is parked, and the rest goes on."""
         moment = self._means.clock.wall()
         orders = [Order(j, self._archive(j), moment) for j in batch]
         try:
@@ -111,7 +148,6 @@ class Line:
             )
         except OSError as problem:
             results = [NotFiled(problem)] * len(orders)
-        trouble = None
         filed: list[Journey] = []
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Filed):
@@ -119,29 +155,33 @@ class Line:
             elif result.gone:
                 self.lose(order.journey)
             else:
-                trouble = f"{printable(order.journey.name)}: {result.problem.strerror or result.problem}"
-                self._to_file.put_nowait(order.journey)
+                self._park(order.journey, result.problem)
         await asyncio.gather(*(self._rest(j) for j in filed))
-        return trouble
+
+    def _park(self, journey: Journey, problem: OSError) -> None:
+        """Set a document aside until its next try; the same reason is said once."""
+        area = "failed/" if journey.error_source else "done/"
+        reason = f"{area}: {problem.strerror or problem}"
+        before = self.parked.get(journey.upload_id)
+        known = any(p.reason == reason for p in self.parked.values())
+        wait_s = _FIRST_WAIT_S if before is None else min(before.wait_s * 2, _LAST_WAIT_S)
+        parked = self.parked[journey.upload_id] = Parked(journey, reason, wait_s)
+        asyncio.get_running_loop().call_later(wait_s, self.to_file, journey)
+        if not known:
+            text = "queue {}: {} cannot be filed: {}; it stays in the work folder and is tried again{}"
+            more = "; nothing more is claimed until it can" if parked.blocks else "; the rest goes on"
+            logger.error(text, self.queue.name, printable(journey.name), reason, more)
+
+    def _unpark(self, journey: Journey) -> None:
+        if self.parked.pop(journey.upload_id, None) and not self.parked:
+            logger.info("queue {}: documents can be filed again", self.queue.name)
 
     async def _rest(self, journey: Journey) -> None:
         if journey.state is not State.FILED:  # else it was filed again, after its move had been undone
             await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), journey.state)
+        self._unpark(journey)
         self.carried.pop(journey.upload_id, None)
         self.filed["failed" if journey.error_source else "done"] += 1
 
     def _archive(self, journey: Journey) -> str:
         return str(self.queue.failed if journey.error_source else self.queue.done)
-
-    def _tell(self, problem: str | None) -> None:
-        if problem == self.filing_trouble:
-            return
-        if problem is None:
-            logger.info("queue {}: documents can be filed again", self.queue.name)
-        else:
-            logger.error(
-                "queue {}: a document cannot be filed: {}; it stays in the work folder and is tried again",
-                self.queue.name,
-                problem,
-            )
-        self.filing_trouble = problem

@@ -227,7 +227,12 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
         state, reason = status.state_of(lane, line)
         if state == "paused" or (state == "offline" and reason != NOT_LOOKED_AT):
             stuck.append(f"queue {line.queue.name} is {state}: {reason}")
-            busy = busy or any(j.state in {State.DELIVERED, State.REFUSED} for j in line.carried.values())
+            final = {State.DELIVERED, State.REFUSED}
+            busy = busy or any(
+                j.state in final and j.upload_id not in line.parked for j in line.carried.values()
+            )
+        elif line.parked and not _busy(line):
+            stuck.append(f"queue {line.queue.name}: {line.filing_trouble}")
         else:
             busy = busy or not line.drop.scans or _busy(line)
     if not busy and stuck:
@@ -250,5 +255,5 @@ def _sum(works: Works) -> Outcome:
 
 
 def _busy(line: Line) -> bool:
-    working = any(not j.held for j in line.carried.values())
+    working = any(not j.held and j.upload_id not in line.parked for j in line.carried.values())
     return working or line.drop.behind or bool(line.drop.inbox.counts()["waiting"])

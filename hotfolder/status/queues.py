@@ -68,6 +68,8 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     for gate in (lane.gate, line.gate):
         if gate.paused:
             return "paused", gate.reason
+    if line.blocked:
+        return "paused", line.blocked
     return (
         "active",
         lane.journal_trouble or line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line),

@@ -1,30 +1,12 @@
 """Carrying documents along their journey."""
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hotfolder.backends.base import ContentChanged, Refused, Scope, Unauthorized, Unavailable, Uncertain
-from hotfolder.journal import Journal
 from hotfolder.model import Answer, State
-from tests.pipeline.workshop import Guarded, Workshop, picture
-
-Opening = Callable[..., Workshop]
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, journal: Journal) -> Opening:
-    """Make a pipeline; words are the backend, or settings of the queue."""
-    top = tmp_path / "drop"
-    top.mkdir()
-
-    def make(backend: Guarded | None = None, **queue: Any) -> Workshop:
-        return Workshop(top, journal, backend or Guarded(), **queue)
-
-    return make
+from tests.pipeline.workshop import Guarded, Opening, picture
 
 
 def test_a_document_is_delivered_once(workshop: Opening) -> None:
@@ -268,24 +250,6 @@ def test_a_changed_document_goes_back(workshop: Opening) -> None:
     shop.run(scenario)
     assert len(shop.backend.kept) == 1
     assert shop.journal.reader.tallies() == {("invoices", "done"): 1}
-
-
-def test_an_archive_that_cannot_be_written_holds_nothing_up(workshop: Opening) -> None:
-    """While an archive cannot be written its documents wait delivered, others are sent, and all is filed later."""
-    shop = workshop()
-    (shop.top / "done").write_bytes(b"in the way")
-
-    async def scenario() -> None:
-        shop.put("a.png")
-        await shop.until(lambda: shop.line.filing_trouble, "noticed")
-        shop.put("b.png", picture(1))
-        await shop.until(lambda: len(shop.backend.kept) == 2, "both sent")
-        (shop.top / "done").unlink()
-        await shop.until(lambda: shop.at_rest(2), "filed")
-        await shop.until(lambda: shop.line.filing_trouble is None, "over")
-
-    shop.run(scenario)
-    assert len(shop.backend.kept) == 2
 
 
 @pytest.mark.parametrize("part", ["lane", "drop"])

@@ -159,3 +159,7 @@ class Workshop:
     def carried(self) -> list[Journey]:
         """Return the documents that are claimed and not at rest."""
         return list(self.line.carried.values())
+
+
+Opening = Callable[..., Workshop]
+"""Makes a workshop; words are the backend, or settings of the queue."""
