@@ -68,11 +68,12 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     for gate in (lane.gate, line.gate):
         if gate.paused:
             return "paused", gate.reason
-    if line.blocked:
-        return "paused", line.blocked
+    trouble = lane.journal_trouble or line.blocked
+    if trouble:
+        return "paused", trouble
     return (
         "active",
-        lane.journal_trouble or line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line),
+        line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line),
     )
 
 
