@@ -215,7 +215,7 @@ def test_no_document_is_uncounted(tmp_path: Path, journal: Journal) -> None:
 
 
 def test_a_journal_that_cannot_be_written(tmp_path: Path, journal: Journal) -> None:
-    """A queue whose steps cannot be recorded is active and says why, and so does each file that waits there."""
+    """A queue whose steps cannot be recorded is paused and says why, and so does each file that waits there."""
     top = tmp_path / "drop"
     top.mkdir()
     shop = Workshop(top, journal, Guarded())
@@ -225,7 +225,7 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path, journal: Journal) -> N
         stamp = stamp_of(os.lstat(os.path.join(os.fsencode(top), name)))
         shop.drop.inbox.observe(Seen(b"", name, Kind.FILE, stamp), 0.0, NOW)
     shop.drop.offline = None
-    assert state_of(shop.lane, shop.line) == ("paused", None)
+    assert state_of(shop.lane, shop.line) == ("active", None)
     shop.line._means.recorder.trouble = "the journal cannot be written: disk full"
     assert state_of(shop.lane, shop.line) == ("paused", "the journal cannot be written: disk full")
 
