@@ -1,5 +1,7 @@
 """One daemon with its file servers for all tests of this folder that a worker runs."""
 
+import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +12,12 @@ from tests.arriving.room import Room, Spot, room
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+def shared() -> Iterator[Room]:
     """The daemon, the services and the file servers."""
-    with room(tmp_path_factory.mktemp("arriving")) as made:
-        yield made
+    with tempfile.TemporaryDirectory(prefix="hotfolder-arriving-", ignore_cleanup_errors=True) as top:
+        os.chmod(top, 0o711)  # servers go there as other users, whom pytest's own folders keep out
+        with room(Path(top)) as made:
+            yield made
 
 
 @pytest.fixture

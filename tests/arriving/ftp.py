@@ -83,24 +83,24 @@ def lftp(spot: Spot, *words: str, target: str | None = None, settings: tuple[str
 
 
 def lftp_put(spot: Spot) -> None:
-    """lftp's put, which dates the file back."""
+    """`lftp`'s put, which dates the file back."""
     lftp(spot, f"put {spot.file()} -o {spot.queue}/{spot.name}")
 
 
 def lftp_put_by_a_temporary_name(spot: Spot) -> None:
-    """lftp's put under `.in.NAME.`, and RNTO."""
+    """`lftp`'s put under `.in.NAME.`, and RNTO."""
     lftp(spot, f"put {spot.file()} -o {spot.queue}/{spot.name}", settings=("set xfer:use-temp-file yes",))
 
 
 def lftp_put_of_the_rest(spot: Spot) -> None:
-    """lftp finds half a document and sends the rest."""
+    """`lftp` finds half a document and sends the rest."""
     with connection(spot) as client:
         _store(client, f"STOR {spot.name}", spot.half)
     lftp(spot, f"put -c {spot.file()} -o {spot.queue}/{spot.name}")
 
 
 def lftp_mirror(spot: Spot) -> None:
-    """lftp mirrors a folder into the drop folder."""
+    """`lftp` mirrors a folder into the drop folder."""
     folder = spot.scratch / spot.path.stem
     folder.mkdir()
     spot.file(name=f"{folder.name}/{spot.name}")

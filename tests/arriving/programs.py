@@ -75,7 +75,7 @@ def renamed_while_open(spot: Spot) -> None:
 
 
 def replaced(spot: Spot) -> None:
-    """os.replace over half a document, from a name that could be a document's."""
+    """`os.replace` over half a document, from a name that could be a document's."""
     spot.path.write_bytes(spot.half)
     fd, temporary = tempfile.mkstemp(dir=spot.scratch)
     with open(fd, "wb") as file:
@@ -84,40 +84,40 @@ def replaced(spot: Spot) -> None:
 
 
 def linked(spot: Spot) -> None:
-    """ln of a file elsewhere on the same file system."""
+    """`ln` of a file elsewhere on the same file system."""
     _run("ln", spot.file(), spot.path)
 
 
 def copied(spot: Spot) -> None:
-    """cp."""
+    """`cp`."""
     _run("cp", spot.file(), spot.path)
 
 
 def copied_with_its_date(spot: Spot) -> None:
-    """cp -p of an old file."""
+    """`cp` -p of an old file."""
     source = spot.file()
     os.utime(source, (0, 0))
     _run("cp", "-p", source, spot.path)
 
 
 def copied_over_a_half_one(spot: Spot) -> None:
-    """cp over half a document."""
+    """`cp` over half a document."""
     spot.path.write_bytes(spot.half)
     _run("cp", spot.file(), spot.path)
 
 
 def installed(spot: Spot) -> None:
-    """install, which sets the mode afterwards."""
+    """`install`, which sets the mode afterwards."""
     _run("install", "-m", "640", spot.file(), spot.path)
 
 
 def moved(spot: Spot) -> None:
-    """mv on the same file system."""
+    """`mv` on the same file system."""
     _run("mv", spot.file(), spot.path)
 
 
 def moved_from_another_file_system(spot: Spot) -> None:
-    """mv that copies, from memory to disk."""
+    """`mv` that copies, from memory to disk."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         source = Path(memory) / spot.name
         source.write_bytes(spot.content)
@@ -126,7 +126,7 @@ def moved_from_another_file_system(spot: Spot) -> None:
 
 
 def unpacked(spot: Spot) -> None:
-    """tar -x, which removes what is there first."""
+    """`tar` -x, which removes what is there first."""
     archive = spot.scratch / "archive.tar"
     with tarfile.open(archive, "w") as tar:
         tar.add(spot.file(), spot.name)
@@ -135,13 +135,13 @@ def unpacked(spot: Spot) -> None:
 
 
 def edited(spot: Spot) -> None:
-    """sed -i mends the last line of a document, in a copy that takes its place."""
+    """`sed` -i mends the last line of a document, in a copy that takes its place."""
     spot.path.write_bytes(spot.content.replace(b"%%EOF", b"%%END"))
     _run("sed", "-i", "s/^%%END/%%EOF/", spot.path)
 
 
 def written_in_blocks(spot: Spot) -> None:
-    """dd."""
+    """`dd`."""
     _run("dd", f"if={spot.file()}", f"of={spot.path}", "bs=4k", "oflag=sync")
 
 
@@ -154,7 +154,7 @@ def folder_moved_in(spot: Spot) -> None:
 
 
 def rsync_here(spot: Spot) -> None:
-    """rsync without a network."""
+    """`rsync` without a network."""
     _run(need("rsync", "rsync"), "-a", "--partial", spot.file(), spot.path)
 
 
@@ -184,21 +184,21 @@ Making = Callable[[Spot], list[str]]
 
 
 def qpdf(spot: Spot) -> list[str]:
-    """qpdf writes a new document."""
+    """`qpdf` writes a new document."""
     source = spot.file(reportlab_pdf(spot.number))
     _run(need("qpdf", "qpdf"), "--qdf", source, spot.path)
     return [spot.name]
 
 
 def qpdf_in_place(spot: Spot) -> list[str]:
-    """qpdf replaces a document by one of its own making; the original goes through another name."""
+    """`qpdf` replaces a document by one of its own making; the original goes through another name."""
     spot.path.write_bytes(reportlab_pdf(spot.number))
     _run(need("qpdf", "qpdf"), "--replace-input", "--linearize", spot.path)
     return [spot.name]
 
 
 def tiffcp(spot: Spot) -> list[str]:
-    """tiffcp appends page after page to what is there."""
+    """`tiffcp` appends page after page to what is there."""
     name = spot.path.with_suffix(".tif")
     for shade in (b"\x20", b"\x80", b"\xd0"):
         page = spot.scratch / "page.tif"
@@ -208,7 +208,7 @@ def tiffcp(spot: Spot) -> list[str]:
 
 
 def scanimage(spot: Spot) -> list[str]:
-    """scanimage --batch makes three pages, each under `.part` first."""
+    """`scanimage` --batch makes three pages, each under `.part` first."""
     command = [need("scanimage", "sane-utils"), "-d", "test:0", "--mode", "Color", "--resolution", "50"]
     batch = [f"--batch={spot.path.stem}-%d.png", "--batch-count=3", "--format=png"]
     _run(*command, *batch, "-x", "31", "-y", "31", "--test-picture", "Color pattern", cwd=spot.path.parent)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import wait_for
-from tests.tools import need
+from tests.tools import need, need_server
 
 LOOPBACK = "127.0.0.1"
 
@@ -161,7 +161,7 @@ class Servers:
 
 
 def _samba(state: Path, folder: Path, port: int) -> list[str]:
-    program = need("smbd", "samba")
+    program = need_server("smbd", "samba")
     state.mkdir(mode=0o700)
     config = state / "smb.conf"
     config.write_text(SMB_CONF.format(state=state, folder=folder, port=port, user=getpass.getuser()))
@@ -176,7 +176,7 @@ def _samba(state: Path, folder: Path, port: int) -> list[str]:
 
 
 def _vsftpd(state: Path, folder: Path, port: int, more: str = "") -> list[str]:
-    program = need("vsftpd", "vsftpd")
+    program = need_server("vsftpd", "vsftpd")
     (state / "empty").mkdir(parents=True)
     config = state / "vsftpd.conf"
     config.write_text(
@@ -186,7 +186,7 @@ def _vsftpd(state: Path, folder: Path, port: int, more: str = "") -> list[str]:
 
 
 def _sshd(state: Path, port: int) -> list[str]:
-    program = need("sshd", "openssh-server")
+    program = need_server("sshd", "openssh-server")
     Path("/run/sshd").mkdir(
         exist_ok=True
     )  # compiled in; Debian's unit makes it, and it goes with the next boot

@@ -74,7 +74,7 @@ def sftp_put_and_renamed_by_posix(spot: Spot) -> None:
 
 
 def lftp_put_and_renamed(spot: Spot) -> None:
-    """lftp over SFTP under `.in.NAME.`, renamed as in version 3."""
+    """`lftp` over SFTP under `.in.NAME.`, renamed as in version 3."""
     ssh = " ".join([need("ssh", "openssh-client"), "-a", "-x", *spot.room.servers.ssh])
     user, _, _ = spot.room.servers.host.partition("@")
     target = f"-u {user}, sftp://{LOOPBACK}:{spot.room.servers.ssh_port}"
@@ -88,17 +88,17 @@ def _scp(spot: Spot, *options: str, port: int | None = None) -> list[str]:
 
 
 def scp(spot: Spot) -> None:
-    """scp, which is SFTP today."""
+    """`scp`, which is SFTP today."""
     _run(_scp(spot))
 
 
 def scp_with_its_date(spot: Spot) -> None:
-    """scp that keeps the times."""
+    """`scp` that keeps the times."""
     _run(_scp(spot, "-p"))
 
 
 def scp_of_old(spot: Spot) -> None:
-    """scp by its own protocol."""
+    """`scp` by its own protocol."""
     _run(_scp(spot, "-O"))
 
 
@@ -111,29 +111,29 @@ def _rsync(
 
 
 def rsync(spot: Spot) -> None:
-    """rsync, under `.NAME.XXXXXX` first."""
+    """`rsync`, under `.NAME.XXXXXX` first."""
     _run(_rsync(spot, "--times"))
 
 
 def rsync_in_place(spot: Spot) -> None:
-    """rsync into the file itself."""
+    """`rsync` into the file itself."""
     spot.path.write_bytes(spot.half)
     _run(_rsync(spot, "--inplace", "--ignore-times"))
 
 
 def rsync_of_the_rest(spot: Spot) -> None:
-    """rsync adds to the half that is there."""
+    """`rsync` adds to the half that is there."""
     spot.path.write_bytes(spot.half)
     _run(_rsync(spot, "--append"))
 
 
 def rsync_with_delayed_updates(spot: Spot) -> None:
-    """rsync by way of `.~tmp~`."""
+    """`rsync` by way of `.~tmp~`."""
     _run(_rsync(spot, "--delay-updates"))
 
 
 def rsync_of_a_folder(spot: Spot) -> None:
-    """rsync of a folder with everything that can be kept."""
+    """`rsync` of a folder with everything that can be kept."""
     folder = spot.scratch / spot.path.stem
     folder.mkdir()
     spot.file(name=f"{folder.name}/{spot.name}")
@@ -177,22 +177,22 @@ def _arriving(spot: Spot) -> bool:
 
 
 def sftp_killed(spot: Spot) -> None:
-    """sftp is killed half way."""
+    """`sftp` is killed half way."""
     _broken_off(lambda spot, port: _scp(spot, port=port), spot)
 
 
 def scp_killed(spot: Spot) -> None:
-    """scp by its own protocol is killed half way."""
+    """`scp` by its own protocol is killed half way."""
     _broken_off(lambda spot, port: _scp(spot, "-O", port=port), spot)
 
 
 def rsync_in_place_killed(spot: Spot) -> None:
-    """rsync --inplace is killed half way."""
+    """`rsync` --inplace is killed half way."""
     _broken_off(lambda spot, port: _rsync(spot, "--inplace", port=port), spot)
 
 
 def rsync_partial_interrupted(spot: Spot) -> None:
-    """rsync --partial is told to end: what it has goes under the final name, dated to 1970."""
+    """`rsync` --partial is told to end: what it has goes under the final name, dated to 1970."""
     _broken_off(lambda spot, port: _rsync(spot, "--partial", port=port), spot, signal.SIGINT)
 
 
