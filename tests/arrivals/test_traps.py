@@ -302,25 +302,31 @@ def test_a_refusal_to_watch_is_an_error(nobodys: Path) -> None:
 
 
 class FullWatch(Watch):
-    """Has room for the drop folder and for nothing below it."""
+    """Has room for the drop folder and, at first, for nothing below it."""
+
+    full = True
 
     def add(self, path: bytes, folder: bytes, tell: Any) -> Any:
         """Watch, or refuse as the kernel does at its limit."""
-        if folder:
+        if folder and self.full:
             raise WatchError("no events: inotify watch limit reached")
         return super().add(path, folder, tell)
 
 
 def test_a_folder_below_that_cannot_be_watched(folder: Path) -> None:
-    """The queue is polled, says why, and misses nothing."""
+    """The queue is polled, says why, and misses nothing; with room again it listens again."""
+    watch = FullWatch()
 
     async def play() -> None:
-        async with taking(folder, FullWatch(), recursive=True) as arrived:
+        async with taking(folder, watch, recursive=True) as arrived:
             (folder / "below").mkdir()
             await until(lambda: arrived.drop.ears.watching == "polling")
             assert "limit" in arrived.drop.ears.reason
             (folder / "below/a.pdf").write_bytes(PDF)
             await arrived.are("below/a.pdf")
+            assert arrived.drop.ears.watching == "polling"
+            watch.full = False
+            await until(lambda: arrived.drop.ears.watching == "events")
 
     asyncio.run(play())
 
