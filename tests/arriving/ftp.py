@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.arriving.room import Spot, Way
+from tests.arriving.room import Spot, Way, pause
 from tests.arriving.servers import LOOPBACK
 from tests.e2e.harness import wait_for
 from tests.tools import need
@@ -64,6 +64,7 @@ def appe_page_by_page(spot: Spot) -> None:
     with connection(spot) as client:
         _store(client, f"STOR {spot.name}", spot.pages[0])
         for before, after in zip(spot.pages, spot.pages[1:], strict=False):
+            pause()
             _store(client, f"APPE {spot.name}", after[len(before) :])
 
 

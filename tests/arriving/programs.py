@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.arriving.room import Spot, Way
+from tests.arriving.room import Spot, Way, pause
 from tests.e2e.harness import wait_for
 from tests.e2e.producers import reportlab_pdf
 from tests.tools import need
@@ -26,12 +26,12 @@ def _noticed(spot: Spot) -> bool:
 
 
 def pages_with_pauses(spot: Spot) -> None:
-    """One open, append and close for each page, and between two the daemon has time to look."""
+    """One open, append and close for each page; between two the daemon has time to look."""
     for number, page in enumerate(spot.pages):
         with spot.path.open("ab") as file:
             file.write(page[file.tell() :])
         if number < 2:
-            wait_for(lambda: _noticed(spot), 10)
+            pause()
 
 
 def size_and_date_first(spot: Spot) -> None:

@@ -5,6 +5,7 @@ import io
 import os
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,15 @@ from PIL import Image
 
 from hotfolder.sandbox.server import SandboxServer
 from tests.arriving.servers import Servers, all_servers
-from tests.e2e.harness import Site, filed, site, wait_for
+from tests.e2e.harness import CONFIG, Site, filed, site, wait_for
 
 KEYS = "settle: 600ms, settle_max: 600ms, patience: 1h, recursive: true"
-"""Longer than any program here pauses between two pages; what it learns of one way changes nothing for the next."""
+"""Longer than any program here pauses; what is learnt of one way changes nothing for the next."""
+PATIENT = "to-rossum"
+"""The queue of those who pause between two pages."""
+PAUSE_S = 0.4
+"""Longer than the daemon needs to look at a file again (0.2 s), much shorter than the patient queue's `settle`."""
+TEXT = CONFIG.replace("8236, {keys}", f"8236, {KEYS.replace('600ms', '2s')}, wait_for: accepted")
 
 
 @dataclass
@@ -116,6 +122,12 @@ class Spot:
         return reasons[-1]
 
 
+def pause() -> None:
+    """Do nothing for as long as a scanner takes for a page."""
+    end = time.monotonic() + PAUSE_S
+    wait_for(lambda: time.monotonic() >= end, 10)
+
+
 Way = Callable[[Spot], object]
 """Makes the document of a spot arrive."""
 
@@ -124,7 +136,7 @@ Way = Callable[[Spot], object]
 def room(top: Path) -> Iterator[Room]:
     """Have the daemon and the servers for the length of a block; at its end nothing more may have been sent."""
     (top / "servers").mkdir()
-    with SandboxServer() as sandbox, site(top, sandbox, keys=KEYS) as place:
+    with SandboxServer() as sandbox, site(top, sandbox, keys=KEYS, text=TEXT) as place:
         for queue in place.queues():
             os.chmod(place.drop(queue), 0o777)  # vsftpd writes as another user
         with all_servers(top / "servers", top / "in") as servers:

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.arriving.room import Spot, Way
+from tests.arriving.room import PAUSE_S, Spot, Way
 from tests.arriving.sluice import Sluice, sluice
 from tests.tools import need
 
@@ -82,7 +82,8 @@ def put_after_a_probe(spot: Spot) -> None:
 def put_again_with_each_page(spot: Spot) -> None:
     """The whole document again for each page."""
     pages = [spot.file(content, f"page{number}") for number, content in enumerate(spot.pages)]
-    smb(spot, *(f"put {page} {spot.name}" for page in pages))
+    puts = [f"put {page} {spot.name}" for page in pages]
+    smb(spot, puts[0], f"!sleep {PAUSE_S}", puts[1], f"!sleep {PAUSE_S}", puts[2])
 
 
 def put_and_renamed(spot: Spot) -> None:

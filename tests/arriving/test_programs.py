@@ -6,8 +6,8 @@ import pypdf
 import pytest
 from PIL import Image
 
-from tests.arriving.programs import MAKING, WAYS, Making
-from tests.arriving.room import Spot, Way
+from tests.arriving.programs import MAKING, WAYS, Making, pages_with_pauses
+from tests.arriving.room import PATIENT, Spot, Way
 
 SpotFor = Callable[[str, str], Spot]
 
@@ -20,7 +20,8 @@ def called(way: Callable[..., object]) -> str:
 @pytest.mark.parametrize("way", WAYS, ids=called)
 def test_what_a_program_writes_arrives_once(way: Way, spot_for: SpotFor) -> None:
     """However it is written, the service gets it whole, and once."""
-    spot = spot_for("to-digitoo", f"{called(way)}.pdf")
+    queue = PATIENT if way is pages_with_pauses else "to-digitoo"
+    spot = spot_for(queue, f"{called(way)}.pdf")
     way(spot)
     spot.room.assert_arrived_once(spot.name, spot.content)
 

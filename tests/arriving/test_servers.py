@@ -7,13 +7,18 @@ import pytest
 
 from hotfolder.arrivals.scan import examine
 from tests.arriving import ftp, smb, ssh
-from tests.arriving.room import Spot, Way
+from tests.arriving.room import PATIENT, Spot, Way
 from tests.builders import without_privileges
 
 SpotFor = Callable[[str, str], Spot]
 
 QUEUES = {smb: "to-docdigitizer", ftp: "to-digitoo", ssh: "to-docdigitizer"}
-WAYS = [(queue, way) for server, queue in QUEUES.items() for way in server.WAYS]
+PAGE_BY_PAGE = {smb.put_again_with_each_page, ftp.appe_page_by_page}
+WAYS = [
+    (PATIENT if way in PAGE_BY_PAGE else queue, way)
+    for server, queue in QUEUES.items()
+    for way in server.WAYS
+]
 BROKEN = [(queue, *both) for server, queue in QUEUES.items() for both in server.BROKEN.items()]
 
 
