@@ -359,6 +359,7 @@ class Folders:
 
     def __init__(self, drop_path: str) -> None:
         """Open the drop folder and its work folder, which is made where it is missing; raises OSError."""
+        self._asked = drop_path
         self.path = os.path.realpath(drop_path)
         self.drop = open_folder(self.path)
         try:
@@ -375,8 +376,11 @@ class Folders:
         self.fs_type = file_system(self.drop)
 
     def moved_away(self) -> bool:
-        """Tell whether path or work folder are not the open ones any more; raises OSError where there is no folder."""
-        status, work = os.stat(self.path), os.fstat(self.work)
+        """Tell whether path or work folder are not the open ones any more; raises OSError where there is no folder.
+
+        The path is followed anew, because it may be a link that was pointed elsewhere.
+        """
+        status, work = os.stat(self._asked), os.fstat(self.work)
         try:
             named = os.stat(WORK_FOLDER, dir_fd=self.drop, follow_symlinks=False)
         except FileNotFoundError:

@@ -26,6 +26,13 @@ def need(program: str, package: str) -> str:
     pytest.skip(reason)
 
 
+def need_server(program: str, package: str) -> str:
+    """Return the path of a server like `need`, but never install one where the system would start it at once."""
+    if shutil.which(program) is None and Path("/run/systemd/system").exists():
+        pytest.skip(f"{program} is missing, and installing {package} would also start it on this machine")
+    return need(program, package)
+
+
 def _installed(program: str, package: str) -> str | None:
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:

@@ -33,6 +33,8 @@ class Ears:
         self._tell = tell
         self._top = b""
         self._watched: dict[bytes, WatchKey] = {}
+        self._refused: set[bytes] = set()
+        """Folders below that the kernel does not watch for us; while there is one, the queue is polled."""
         self._canary_due: float | None = None
 
     @property
@@ -49,6 +51,7 @@ class Ears:
         """Listen to a freshly opened drop folder, or decide to poll it."""
         self._top = os.fsencode(folders.path)
         self._canary_due = None
+        self._refused.clear()
         if self._poll == "always":
             self._mode("polling", "`poll: always`")
         elif self._watch is None:
@@ -66,7 +69,7 @@ class Ears:
 
     def listen_to(self, folders: set[bytes]) -> set[bytes]:
         """Listen to folders that are not watched yet, and return those."""
-        if not self.hearing:
+        if not (self.hearing or self._refused):
             return set()
         new = {f for f in folders - self._watched.keys() if os.path.basename(f)[:1] != b"."}
         for folder in new:
@@ -75,6 +78,7 @@ class Ears:
 
     def leave_all_but(self, folders: set[bytes]) -> None:
         """Stop listening to folders that are gone."""
+        self._refused &= folders
         for gone in self._watched.keys() - folders - {b""}:
             self._leave(gone)
 
@@ -103,7 +107,8 @@ class Ears:
         if hint.name == CANARY and not hint.folder:
             if self._canary_due is not None:
                 self._canary_due = None
-                self._mode("events", "the kernel reports every change")
+                if not self._refused:
+                    self._mode("events", "the kernel reports every change")
             return
         if hint.lost:
             self._watched.pop(hint.folder, None)
@@ -115,9 +120,12 @@ class Ears:
         path = os.path.join(self._top, folder) if folder else self._top
         try:
             self._watched[folder] = self._watch.add(path, folder, lambda hint: _later(loop, self._hear, hint))
+            self._refused.discard(folder)
         except WatchError as problem:
             if not problem.gone:
                 self._mode("polling", str(problem))
+                if folder:
+                    self._refused.add(folder)
 
     def _leave(self, folder: bytes) -> None:
         key = self._watched.pop(folder, None)
