@@ -143,7 +143,7 @@ class Judge:
 
     def told(self, reply: Reply) -> None:
         """Raise `Unavailable` for a yes to a question that is not JSON: a portal's or a proxy's, not the service's."""
-        if reply.good and reply.foreign:
+        if reply.good and not reply.structured:
             raise Unavailable(
                 f"{self.says(reply)}, which is not {self.profile.service}'s own answer; is `base_url` right, "
                 "and is nothing in between that wants a log-in?",

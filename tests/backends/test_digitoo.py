@@ -236,7 +236,6 @@ def test_namesakes_cannot_be_told(sandbox: SandboxServer, connect: Connect) -> N
         {"data": [{"id": "1", "file_name": "scan.pdf"}]},
         {"data": {"count": 3}},
         {"rows": []},
-        "no documents",
     ],
 )
 def test_list_that_cannot_be_read_is_no_clear_no(

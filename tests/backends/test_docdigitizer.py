@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Uncertain
+from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.docdigitizer import DocDigitizer
 from hotfolder.sandbox.options import IdPlace, KeyHeader, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
@@ -150,7 +150,8 @@ def test_web_page_instead_of_a_task(sandbox: SandboxServer, connect: Connect) ->
     receipt = backend.upload(sent)
     page = {"html": 200, "headers": {"Location": "https://portal.example/welcome"}}
     sandbox.play([{"match": {"method": "GET"}, "do": page}])
-    assert not backend.follow_up(receipt, sent).final
+    with pytest.raises(Unavailable, match="not DocDigitizer's own answer"):
+        backend.follow_up(receipt, sent)
 
 
 def test_empty_yes_by_setting(sandbox: SandboxServer, connect: Connect) -> None:
