@@ -54,6 +54,29 @@ def test_the_newest_of_a_name_is_found(journal: Journal) -> None:
     assert journal.reader.last("invoices", b"", b"scan.pdf") == made[-1]
 
 
+def test_documents_of_one_content_are_found(journal: Journal) -> None:
+    """The newest first, as many as were asked for, of one queue, and none that was put back."""
+    made = [claim(journal, sha256="a" * 64) for _ in range(3)]
+    claim(journal, sha256="b" * 64)
+    claim(journal, sha256="a" * 64, queue="another")
+    back = claim(journal, sha256="a" * 64)
+    record(journal, replace(back, state=State.RETURNED), Event.RETURN, State.CLAIMED).result()
+    assert journal.reader.of_content("invoices", "a" * 64) == made[::-1]
+    assert journal.reader.of_content("invoices", "a" * 64, 2) == made[:0:-1]
+
+
+def test_the_document_before_one_of_its_name_is_found(journal: Journal) -> None:
+    """The newest other one of queue, folder and name that was not put back."""
+    claim(journal)
+    before = claim(journal)
+    back = claim(journal)
+    record(journal, replace(back, state=State.RETURNED), Event.RETURN, State.CLAIMED).result()
+    claim(journal, folder=b"sub")
+    claim(journal, name=b"other.pdf")
+    assert journal.reader.namesake(claim(journal)) == before
+    assert journal.reader.namesake(journey(name=b"new.pdf")) is None
+
+
 def test_a_journey_leaves_its_history(journal: Journal) -> None:
     """Every arrow is a row; a filed document is counted and is no longer open."""
     made = claim(journal)
