@@ -111,7 +111,10 @@ class Lane:
         if self._stopping:
             return _LONGEST_NAP_S
         for line, journey in self._twins.settled():
-            self._errands.add(line, journey, self._clock.monotonic(), 0)
+            if self._gates.paused(line):
+                self._start(self._return(line, journey))
+            else:
+                self._errands.add(line, journey, self._clock.monotonic(), 0)
         for line, late, found in self._patience.over(self._errands):
             self._start(self._safely(line, late, self._go(line, found, late)))
         return min(self._patience.next_in(), _LONGEST_NAP_S)
@@ -200,10 +203,12 @@ class Lane:
             return
         known = await self._on_disk(line, partial(recall, self._means.recorder, line, journey))
         kin = place(line, journey, known, self._clock.wall())
-        if kin.waits_for is not None:
-            self._twins.wait(line, kin)
-        elif (settled := unsent(kin.journey)) is not None:
+        if (settled := unsent(kin.journey)) is not None:
             await self._go(line, settled, kin.journey)
+        elif self._gates.paused(line):  # since its claim
+            await self._return(line, kin.journey)
+        elif kin.waits_for is not None:
+            self._twins.wait(line, kin)
         else:
             await self._send(line, kin.journey)
 

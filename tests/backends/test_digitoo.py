@@ -264,6 +264,12 @@ def test_check_reports_a_missing_queue(connect: Connect) -> None:
         connect(password=WrittenSecret("wrong-password")).check(())
 
 
+def test_check_of_what_describes_no_queue(sandbox: SandboxServer, connect: Connect) -> None:
+    """A list where a queue should be is not the service's answer: the queue is not good."""
+    sandbox.play([{"match": {"method": "GET"}, "do": {"status": 200, "body": []}}])
+    assert [finding.ok for finding in connect().check(("q7",))] == [True, False]
+
+
 def test_bare_body_is_a_configuration_mistake(connect: Connect) -> None:
     """An encoding that Digitoo does not take pauses the connection instead of failing documents."""
     with pytest.raises(Unauthorized, match="encoding"):

@@ -259,3 +259,11 @@ def test_encoding_is_multipart_only(connect: Connect) -> None:
     """Another encoding pauses the connection: the service would not understand it."""
     with pytest.raises(Unauthorized, match="encoding"):
         connect(upload={"encoding": "json_base64"}).upload(parcel(queue_id=None))
+
+
+def test_check_says_what_cannot_be_looked_up(sandbox: SandboxServer, connect: Connect) -> None:
+    """A list of another shape lets documents go out, but one whose answer was lost cannot be found there."""
+    sandbox.play([{"match": {"method": "GET"}, "do": {"status": 200, "body": {"rows": []}}}])
+    (finding,) = connect().check(())
+    assert finding.ok
+    assert "cannot be looked up" in finding.text

@@ -18,7 +18,7 @@ from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.rows import dump, load
-from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
+from hotfolder.model import Answer, Attempt, Earlier, ErrorSource, Journey, Remote, Stamp, State
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import DEADLINE_S, NOW, delivered, journey
 
@@ -296,6 +296,7 @@ JOURNEYS = st.builds(
     error_source=st.none() | st.sampled_from(ErrorSource),
     remote=st.builds(Remote, MAYBE, MAYBE, st.tuples(TEXT), links=st.dictionaries(TEXT, st.lists(TEXT))),
     held=st.booleans(),
+    retries=st.none() | st.builds(Earlier, TEXT, st.binary(max_size=4), st.binary(max_size=4)),
     repeat=st.booleans(),
     not_before=st.floats(0, 1e10),
     warnings=st.lists(TEXT).map(tuple),

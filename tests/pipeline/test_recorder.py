@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from hotfolder.journal import Entry, Journal
+from hotfolder.model import State
 from hotfolder.pipeline import Recorder
 from hotfolder.states import Event
 from tests.builders import NOW, journey
@@ -71,3 +74,17 @@ def test_however_often_a_content_came_the_first_is_known(journal: Journal) -> No
     assert found[-1] == first
     assert len(found) < 20
     assert mine not in found
+
+
+def test_a_silence_is_a_warning(journal: Journal) -> None:
+    """That a service does not finish a document is said loudly, though the document stays in its state."""
+    said: list[str] = []
+    sink = logger.add(lambda line: said.append(str(line)), level="WARNING", format="{level} {message}")
+    made = journey(state=State.ACCEPTED, stalled=True, reason="it has not finished")
+    recorder = Recorder(journal, RealClock())
+    try:
+        for one in (made, replace(made, stalled=False)):
+            asyncio.run(recorder.record(Event.ACCEPT, one, State.ACCEPTED))
+    finally:
+        logger.remove(sink)
+    assert said == ["WARNING invoices: scan.pdf accepted: it has not finished\n"]
