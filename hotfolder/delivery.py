@@ -19,14 +19,17 @@ from hotfolder.backends.base import (
 )
 from hotfolder.checks.names import printable, sendable, split
 from hotfolder.checks.readiness import EXTENSIONS
-from hotfolder.model import Answer, Attempt, Clock, ErrorSource, Journey
+from hotfolder.model import Answer, Attempt, Clock, ErrorSource, Journey, State
 from hotfolder.settings import Queue
+from hotfolder.settings.quantities import duration_text
 from hotfolder.sidecar import moment
 from hotfolder.states import Event, after
 
 _KEPT_ATTEMPTS = 20
 """In the record of a document that is tried for days: its first attempts and the last ones."""
 _CONFLICT = 409
+_NOBODY_ANSWERED, _BUSY = 504, 503
+"""Status of a document that was given up where no answer gave one: nothing was heard, or only "not now"."""
 _FILE_AGAIN_S = 60.0
 """A document that must stay ours and cannot be read, or was changed, needs a person: no faster than that."""
 _ENOUGH_ASKING = 3
@@ -69,9 +72,10 @@ class Tried:
 def step(journey: Journey, event: Event, **changes: Any) -> Journey:
     """Return the journey after `event`; raises `ForbiddenArrowError`.
 
-    `held` and `probably_not_taken` belong to one doubt and end with it, unless `changes` say otherwise.
+    `held` and `probably_not_taken` belong to one doubt, `stalled` to one silence: they end with it, unless `changes`
+    say otherwise.
     """
-    facts = {"held": False, "probably_not_taken": False, **changes}
+    facts = {"held": False, "probably_not_taken": False, "stalled": False, **changes}
     return replace(journey, state=after(journey.state, event), **facts)
 
 
@@ -175,6 +179,7 @@ def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> S
         remote=receipt.remote,
         accepted_status=receipt.status if journey.accepted_status is None else journey.accepted_status,
         accepted_at=now if journey.accepted_at is None else journey.accepted_at,
+        told_at=now,
         answer=answer,
         error_source=None,
         warnings=tuple(dict.fromkeys(journey.warnings + receipt.warnings)),
@@ -201,6 +206,40 @@ def refused(journey: Journey, refusal: Refused) -> Step:
         reason=str(refusal),
     )
     return Step(Event.REFUSE, final)
+
+
+def unsent(journey: Journey) -> Step | None:
+    """Return the arrow of a claimed document that is settled without a request, None where it must be sent (pure)."""
+    if journey.answer is None:
+        return None
+    event = Event.REFUSE if journey.error_source else Event.DELIVER
+    reason = "; ".join(journey.answer.messages or journey.warnings)
+    return Step(event, step(journey, event, reason=reason))
+
+
+def may_be_given_up(journey: Journey) -> bool:
+    """Tell whether a document waits to be sent again, and every try before certainly did not arrive (pure)."""
+    return journey.state is State.DEFERRED and not journey.possible_duplicate
+
+
+def given_up(journey: Journey, limit_s: float) -> Step:
+    """Decide that a document that was not taken for `limit_s` seconds is tried no longer (pure)."""
+    own = journey.attempts[journey.inherited :]
+    status = (own[-1].status or _NOBODY_ANSWERED) if own else _BUSY
+    said = f" The last reason: {journey.reason}." if journey.reason else ""
+    text = (
+        f"It could not be delivered for {duration_text(limit_s)} (`give_up_after`) and certainly did not arrive.{said} "
+        "Once the service works again, move the document back into the drop folder."
+    )
+    answer = Answer(status, None, (text,))
+    final = step(journey, Event.REFUSE, answer=answer, error_source=ErrorSource.TRANSPORT, reason=text)
+    return Step(Event.REFUSE, final)
+
+
+def proves_an_answer(found: Step, before: Journey) -> bool:
+    """Tell whether an arrow proves that the service answered (pure)."""
+    clear = found.event in {Event.ACCEPT, Event.DELIVER, Event.REFUSE} and before.state is not State.CLAIMED
+    return clear and found.journey.error_source in {None, ErrorSource.SERVER}
 
 
 def _with_attempt(journey: Journey, tried: Tried) -> Journey:

@@ -8,9 +8,11 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+
+from loguru import logger
 
 from hotfolder import spool
 from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten
@@ -71,6 +73,27 @@ def file_all(folders: spool.Folders, orders: Sequence[Order]) -> list[Filed | No
     return results
 
 
+def clear_up(failed: str, filed: Iterable[Journey]) -> None:
+    """Remove the sidecars that documents left behind in failed/ (absolute path) when they came back; blocks.
+
+    Only one that carries the old upload id and has no document beside it goes, and only once the document rests
+    beside its new one.
+    """
+    for earlier in filter(None, (journey.retries for journey in filed)):
+        try:
+            with ExitStack() as stack:
+                top = spool.open_folder(os.path.realpath(failed))
+                stack.callback(os.close, top)
+                folder = stack.enter_context(spool.below(top, earlier.folder))
+                beside = sidecar_name(earlier.name)
+                if _is_ours(folder, beside, earlier.upload_id) and not _exists(earlier.name, folder):
+                    spool.remove(beside, folder)
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            logger.warning("{}: an old record cannot be removed: {}", failed, problem.strerror or problem)
+
+
 def _file_in(
     folders: spool.Folders,
     target: int,
@@ -121,12 +144,12 @@ def _reserve(target: int, order: Order) -> bytes:
     content = render(draw(journey, order.filed_at))
     for name in _names(journey):
         beside = sidecar_name(name)
-        if _exists(name, target) and not _is_ours(target, beside, journey):
+        if _exists(name, target) and not _is_ours(target, beside, journey.upload_id):
             continue
         try:
             spool.write_new(beside, content, target, _temporary(journey))
         except FileExistsError:
-            if not _is_ours(target, beside, journey):
+            if not _is_ours(target, beside, journey.upload_id):
                 continue
         return name
     raise FileExistsError(errno.EEXIST, "no free name in the archive")
@@ -152,9 +175,9 @@ def _exists(name: bytes, at: int) -> bool:
     return True
 
 
-def _is_ours(target: int, beside: bytes, journey: Journey) -> bool:
+def _is_ours(target: int, beside: bytes, upload_id: str) -> bool:
     try:
-        return bool(json.loads(spool.read_small(beside, target))["upload_id"] == journey.upload_id)
+        return bool(json.loads(spool.read_small(beside, target))["upload_id"] == upload_id)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -169,7 +192,7 @@ def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes |
     if _exists(work_name(journey), folders.work):
         return None
     for name in _names(journey):
-        if _is_ours(target, sidecar_name(name), journey):
+        if _is_ours(target, sidecar_name(name), journey.upload_id):
             return name
     missing = "the document is missing from the work folder"
     raise MissingError(errno.ENOENT, missing, os.fsdecode(work_name(journey)))

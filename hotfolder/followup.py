@@ -14,12 +14,15 @@ from hotfolder.backends.base import (
 )
 from hotfolder.delivery import Step, Trouble, received, refused, step, trouble_of
 from hotfolder.model import Answer, Journey, State
+from hotfolder.sidecar import moment
 from hotfolder.states import Event
 
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
 """An import takes "a few seconds to several minutes" (Rossum API docs); 60 s spares their 10 requests/s."""
 _ASK_AGAIN_S = 3600.0
 """A held document is asked about once an hour: the service may learn to tell."""
+_STALLED_S = 86_400.0
+"""An import takes minutes and a review by people up to a working day: after a day of silence somebody should look."""
 _ENOUGH_ASKING = 3
 _SKEW_S = 300.0
 """How far the service's clock may be behind ours when its list of documents is asked from a moment on."""
@@ -45,8 +48,12 @@ def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
 
 
 def first_sent(journey: Journey) -> float:
-    """Return from when on the service may have a document, with room for a clock that is behind ours."""
-    return min((a.at for a in journey.attempts), default=journey.claimed_at) - _SKEW_S
+    """Return from when on the service may have a document, with room for a clock that is behind ours.
+
+    What an earlier journey tried is left out: the service may have that document, and it failed.
+    """
+    own = journey.attempts[journey.inherited :]
+    return min((a.at for a in own), default=journey.claimed_at) - _SKEW_S
 
 
 def ask_whereabouts(
@@ -84,7 +91,7 @@ def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step 
     """Decide what becomes of an accepted document after it was asked about (pure); None: nothing new."""
     if isinstance(told, Receipt):
         if not told.final and told.remote == journey.remote:
-            return None
+            return _stalled(journey, now)
         return received(journey, told, wait_for, now)
     if isinstance(told, Refused):
         return refused(journey, told)
@@ -92,7 +99,16 @@ def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step 
         return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(told), asked=0, not_before=now))
     if isinstance(told, DeliveryError):
         return trouble_of(told)
-    return None  # no answer, or none that can be read: it is asked again
+    return _stalled(journey, now)  # no answer, or none that can be read: it is asked again
+
+
+def _stalled(journey: Journey, now: float) -> Step | None:
+    """Say once of a long silence that it is one."""
+    began = journey.accepted_at or journey.claimed_at
+    if journey.stalled or now - (journey.told_at or began) < _STALLED_S:
+        return None
+    reason = f"the service has had it since {moment(began)} and has not finished; look it up there, it goes on being asked"
+    return Step(Event.ACCEPT, step(journey, Event.ACCEPT, stalled=True, reason=reason))
 
 
 def located(journey: Journey, told: Told, wait_for: str, policy: str, now: float) -> Step | Trouble:

@@ -109,6 +109,18 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A failed journey whose document came back, and where its sidecar was left below failed/."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+
+    upload_id: str
+    folder: bytes
+    name: bytes
+    """The document's name in the archive."""
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """Everything known of one claimed document; all times are wall-clock seconds since 1970."""
 
@@ -136,6 +148,8 @@ class Journey:
     sha256: str | None = None
     sent_name: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    inherited: int = 0
+    """How many of the attempts are those of the failed journey that it tries again."""
     asked: int = 0
     """How often the service was asked about it since it became uncertain."""
     repeat: bool = False
@@ -148,6 +162,10 @@ class Journey:
     accepted_at: float | None = None
     accepted_status: int | None = None
     """HTTP status of the accepting answer."""
+    told_at: float | None = None
+    """When the service last said something new of it."""
+    stalled: bool = False
+    """The service has had it for long and has not finished: a person should look."""
     filed_at: float | None = None
     filed_name: bytes | None = None
     """Its name in the archive, where that differs or not."""
@@ -155,6 +173,11 @@ class Journey:
     error_source: ErrorSource | None = None
     remote: Remote = field(default_factory=Remote)
     possible_duplicate: bool = False
+    duplicate_of: str | None = None
+    """Upload id of the first document of its content."""
+    supersedes: str | None = None
+    """Upload id of the shorter document that came under its name just before."""
+    retries: Earlier | None = None
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

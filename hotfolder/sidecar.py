@@ -109,7 +109,13 @@ class Sidecar(_Record):
     times: Times
     remote: RemoteRecord
     possible_duplicate: bool
-    duplicate_of: str | None
+    duplicate_of: str | None = Field(description="upload id of the first document of this content")
+    supersedes: str | None = Field(
+        default=None, description="upload id of the shorter document of this name that came just before"
+    )
+    retry_of: str | None = Field(
+        default=None, description="upload id under which it failed before it came back"
+    )
     recovered: bool
     warnings: list[str]
     events: list[dict[str, Any]]
@@ -164,6 +170,16 @@ def _file(journey: Journey) -> FileRecord:
     )
 
 
+def _times(journey: Journey, filed_at: float) -> Times:
+    return Times(
+        seen=moment(journey.seen_at),
+        ready=moment(journey.ready_at),
+        claimed=moment(journey.claimed_at),
+        accepted=None if journey.accepted_at is None else moment(journey.accepted_at),
+        filed=moment(filed_at),
+    )
+
+
 def draw(journey: Journey, filed_at: float) -> Sidecar:
     """Draw the sidecar of a document that is final; raises `ValueError` where it has no answer yet."""
     if journey.answer is None:
@@ -186,13 +202,7 @@ def draw(journey: Journey, filed_at: float) -> Sidecar:
         upload_id=journey.upload_id,
         sent_name=journey.sent_name,
         attempts=[_attempt(a) for a in journey.attempts],
-        times=Times(
-            seen=moment(journey.seen_at),
-            ready=moment(journey.ready_at),
-            claimed=moment(journey.claimed_at),
-            accepted=None if journey.accepted_at is None else moment(journey.accepted_at),
-            filed=moment(filed_at),
-        ),
+        times=_times(journey, filed_at),
         remote=RemoteRecord(
             task=remote.task,
             upload=remote.upload,
@@ -203,18 +213,24 @@ def draw(journey: Journey, filed_at: float) -> Sidecar:
             links=dict(remote.links),
         ),
         possible_duplicate=journey.possible_duplicate,
-        duplicate_of=None,
+        duplicate_of=journey.duplicate_of,
+        supersedes=journey.supersedes,
+        retry_of=journey.retries.upload_id if journey.retries else None,
         recovered=journey.recovered,
         warnings=list(journey.warnings),
         events=[],
     )
 
 
+_SAID_ONLY_WHEN_SET = (("file", "folder"), ("queue", "override_of"), ("", "supersedes"), ("", "retry_of"))
+"""Keys of few documents, as (object, key): the others' records stay as they always were."""
+
+
 def render(sidecar: Sidecar) -> bytes:
     """Return the sidecar as the bytes of its file."""
     keep = sidecar.model_dump(mode="json", by_alias=True)
-    if keep["file"]["folder"] is None:
-        del keep["file"]["folder"]
-    if keep["queue"]["override_of"] is None:
-        del keep["queue"]["override_of"]
+    for place, key in _SAID_ONLY_WHEN_SET:
+        holder = keep[place] if place else keep
+        if holder[key] is None:
+            del holder[key]
     return escaped(json.dumps(keep, ensure_ascii=False, indent=2)).encode() + b"\n"

@@ -24,15 +24,19 @@ from hotfolder.delivery import (
     Tried,
     answered,
     filled,
+    given_up,
     hand_over,
+    may_be_given_up,
     parcel_for,
+    proves_an_answer,
     received,
+    refused,
     sent_name,
     stays_ours,
     step,
     trouble_of,
 )
-from hotfolder.model import Answer, ErrorSource, Journey, Remote, State
+from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, State
 from hotfolder.settings import Queue
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import NOW, PDF, journey
@@ -302,3 +306,52 @@ def test_a_repeat_is_guarded(reject: bool, repeat: bool) -> None:  # noqa: FBT00
 def test_what_may_have_been_sent_stays_ours(changes: dict[str, bool], stays: bool) -> None:  # noqa: FBT001
     """A document that was in doubt once does not go back to be claimed as a new one."""
     assert stays_ours(journey(**changes)) is stays
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state": State.DEFERRED}, True),
+        ({"state": State.DEFERRED, "repeat": True}, True),
+        ({"state": State.DEFERRED, "possible_duplicate": True}, False),
+        ({"state": State.UNCERTAIN}, False),
+        ({"state": State.SENDING}, False),
+    ],
+)
+def test_what_may_be_given_up(changes: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 — a parameter
+    """Only what certainly did not arrive, as the service said itself or no request was whole."""
+    assert may_be_given_up(journey(**changes)) is expected
+
+
+def test_given_up_in_plain_words() -> None:
+    """The record says how long nobody took it, why last, and what to do; an earlier journey's answer does not count."""
+    old = (Attempt(NOW - 99, 500, "broken", 1),)
+    made = journey(state=State.DEFERRED, attempts=old, inherited=1, reason="it cannot be reached")
+    found = given_up(made, 7 * 86_400.0)
+    assert (found.event, found.journey.error_source) == (Event.REFUSE, ErrorSource.TRANSPORT)
+    assert found.journey.answer is not None
+    assert found.journey.answer.status_code == 503
+    (message,) = found.journey.answer.messages or ()
+    assert message == (
+        "It could not be delivered for 7d (`give_up_after`) and certainly did not arrive. The last reason: "
+        "it cannot be reached. Once the service works again, move the document back into the drop folder."
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "before", "expected"),
+    [
+        (ErrorSource.SERVER, State.SENDING, True),
+        (ErrorSource.LOCAL, State.SENDING, False),
+        (ErrorSource.TRANSPORT, State.DEFERRED, False),
+        (ErrorSource.SERVER, State.CLAIMED, False),
+    ],
+)
+def test_what_proves_that_the_service_answers(
+    source: ErrorSource,
+    before: State,
+    expected: bool,  # noqa: FBT001 — a parameter
+) -> None:
+    """A refusal opens the gate only where the service spoke it."""
+    found = refused(journey(state=before), Refused(Answer(413, None, ("too large",)), source=source))
+    assert proves_an_answer(found, journey(state=before)) is expected

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 
 from hotfolder import filing, spool
 from hotfolder.claims import work_name
-from hotfolder.filing import Filed, NotFiled, Order, file_all, sidecar_name
-from hotfolder.model import Answer, ErrorSource, Journey, Remote, Stamp
+from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all, sidecar_name
+from hotfolder.model import Answer, Earlier, ErrorSource, Journey, Remote, Stamp
 from tests.builders import NOW, PDF, delivered, put_in_work, without_privileges
 
 
@@ -424,3 +425,18 @@ def test_a_name_that_is_taken_beside_our_sidecar_is_given_up(
     assert (done / "scan.pdf").read_bytes() == b"somebody else's"
     assert (done / os.fsdecode(result.name)).read_bytes() == PDF
     assert not (done / "scan.pdf.json").exists()
+
+
+def test_the_record_that_a_document_left_behind_goes(folders: spool.Folders, drop_path: Path) -> None:
+    """A lonely sidecar is removed when its document rests elsewhere, and no other one ever."""
+    failed = drop_path / "failed"
+    (failed / "sub").mkdir(parents=True)
+    old = Earlier("old", b"sub", b"a.pdf")
+    lonely, beside, strange = failed / "sub/a.pdf.json", failed / "sub/b.pdf.json", failed / "sub/c.pdf.json"
+    for path, upload_id in ((lonely, "old"), (beside, "old"), (strange, "another")):
+        path.write_text(json.dumps({"upload_id": upload_id}))
+    (failed / "sub/b.pdf").write_bytes(PDF)
+    names = (b"a.pdf", b"b.pdf", b"c.pdf", b"gone.pdf")
+    clear_up(str(failed), [delivered(retries=replace(old, name=name)) for name in names])
+    assert sorted(p.name for p in (failed / "sub").iterdir()) == ["b.pdf", "b.pdf.json", "c.pdf.json"]
+    clear_up(str(failed / "missing"), [delivered(retries=old), delivered()])

@@ -8,7 +8,16 @@ import pytest
 from hotfolder.backends.base import CannotTell, Parcel, Receipt, Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.memory import Memory
 from hotfolder.delivery import Step, Tried, Trouble, answered, parcel_for, step
-from hotfolder.followup import Told, ask_progress, ask_whereabouts, located, poll_delay, progressed, rivals
+from hotfolder.followup import (
+    Told,
+    ask_progress,
+    ask_whereabouts,
+    first_sent,
+    located,
+    poll_delay,
+    progressed,
+    rivals,
+)
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, State
 from hotfolder.settings import Queue
 from hotfolder.states import Event
@@ -83,6 +92,31 @@ def test_a_service_that_forgets_is_asked_for_the_document() -> None:
 def test_an_answer_that_says_nothing_changes_nothing(told: Told) -> None:
     """An accepted document stays accepted, and nobody else on the connection suffers."""
     assert progressed(accepted(), told, "imported", NOW) is None
+
+
+@pytest.mark.parametrize(
+    "told", [CannotTell("odd"), None, Receipt(202, final=False, remote=Remote(task="t"))]
+)
+def test_a_long_silence_is_said_once(told: Told) -> None:
+    """After a day without a new fact a person should look; it goes on being asked, and nothing is said again."""
+    day_s = 86_400.0
+    since = accepted(accepted_at=NOW - 2 * day_s, told_at=NOW - day_s)
+    assert progressed(replace(since, told_at=NOW - day_s + 1), told, "imported", NOW) is None
+    found = progressed(since, told, "imported", NOW)
+    assert isinstance(found, Step)
+    assert (found.event, found.journey.state, found.journey.stalled) == (Event.ACCEPT, State.ACCEPTED, True)
+    assert "the service has had it since 2023-11-12T22:13:20.000Z and has not finished" in (
+        found.journey.reason or ""
+    )
+    assert progressed(found.journey, told, "imported", NOW + day_s) is None
+
+
+def test_a_new_fact_ends_the_silence() -> None:
+    """What the service says anew counts from then on."""
+    moved = Receipt(202, final=False, remote=Remote(task="t", status="importing"))
+    found = progressed(accepted(stalled=True), moved, "imported", NOW)
+    assert isinstance(found, Step)
+    assert (found.journey.stalled, found.journey.told_at) == (False, NOW)
 
 
 @pytest.mark.parametrize("told", [Unavailable("down"), Unauthorized("expired")])
@@ -225,6 +259,13 @@ def test_asked_from_the_first_attempt_on() -> None:
     for made in (doubtful(attempts=attempts), doubtful()):
         ask_whereabouts(backend, made, parcel(made))
     assert backend.since == [NOW + 10 - 300, NOW - 300]
+
+
+def test_what_an_earlier_journey_tried_is_not_asked_for() -> None:
+    """The service may have the document of a journey that failed: it is not this one."""
+    attempts = tuple(Attempt(NOW + n, None, "lost", 1) for n in (-900, -800, 20))
+    assert first_sent(doubtful(attempts=attempts, inherited=2)) == NOW + 20 - 300
+    assert first_sent(doubtful(attempts=attempts[:2], inherited=2)) == NOW - 300
 
 
 @pytest.mark.parametrize(

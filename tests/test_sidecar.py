@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
+from hotfolder.model import Answer, Attempt, Earlier, ErrorSource, Journey, Remote, Stamp, State
 from hotfolder.sidecar import draw, moment, render, sidecar_schema
 from tests.builders import NOW, delivered
 
@@ -111,6 +111,14 @@ def test_what_is_there_only_when_it_says_something() -> None:
     assert found["queue"] == {"name": "invoices", "id": "9", "id_source": "override", "override_of": "8236"}
 
 
+def test_what_a_document_is_to_earlier_ones() -> None:
+    """`duplicate_of` is always there; `supersedes` and `retry_of` in the records of the few that have them."""
+    found = written(delivered(duplicate_of="a", supersedes="b", retries=Earlier("c", b"", b"scan.pdf")))
+    assert (found["duplicate_of"], found["supersedes"], found["retry_of"]) == ("a", "b", "c")
+    VALIDATOR.validate(found)
+    assert not {"supersedes", "retry_of"} & written(delivered()).keys()
+
+
 def test_no_answer_no_record() -> None:
     """A document that is not final has no sidecar."""
     with pytest.raises(ValueError, match="no final answer"):
@@ -175,6 +183,9 @@ FINAL = st.builds(
         st.dictionaries(TEXT, JSON),
     ),
     possible_duplicate=st.booleans(),
+    duplicate_of=MAYBE,
+    supersedes=MAYBE,
+    retries=st.none() | st.builds(Earlier, TEXT, st.binary(max_size=4), st.binary(max_size=4)),
     recovered=st.booleans(),
     warnings=st.lists(TEXT).map(tuple),
 )

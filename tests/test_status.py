@@ -15,6 +15,7 @@ from hotfolder.filing import Order, file_all
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import Answer, ErrorSource, Journey, State
 from hotfolder.settings import Settings, load_settings
+from hotfolder.sidecar import draw, render
 from hotfolder.spool import Folders, stamp_of
 from hotfolder.states import ARROWS
 from hotfolder.status import (
@@ -37,6 +38,9 @@ queues:
   invoices: {{connection: acme, queue_id: 8236, folder: {top}/invoices, failed: {top}/failed, ignore: ["draft*"]}}
   orders: {{connection: acme, queue_id: 1, folder: {top}/orders}}
 """
+
+
+RECORD = render(draw(delivered(), NOW))
 
 
 @pytest.fixture
@@ -96,6 +100,7 @@ def test_places(path: bytes, area: str | None, below: Key | None, settings: Sett
         ("notes.txt", b"Dear Sir or Madam, " * 9, "waiting", "it will be refused"),
         ("scan.tmp", picture(), "ignored", "temporary file"),
         ("draft.png", picture(), "ignored", "this queue's `ignore`"),
+        ("scan.png.json", RECORD, "ignored", "the record of an earlier upload"),
     ],
 )
 def test_a_file_without_a_daemon(
@@ -212,6 +217,20 @@ def test_no_document_is_uncounted(tmp_path: Path, journal: Journal) -> None:
     (told,) = report([shop.lane], {}, NOW)["queues"]
     assert sum(told["counts"].values()) == len(states)
     assert told["oldest_waiting_s"] == 3.0
+
+
+def test_a_silent_service_shows(tmp_path: Path, journal: Journal) -> None:
+    """A queue with documents that the service does not finish names one, says since when, and counts them."""
+    top = tmp_path / "drop"
+    top.mkdir()
+    shop = Workshop(top, journal, Guarded())
+    shop.drop.offline = None
+    late = journey(state=State.ACCEPTED, stalled=True, reason="the service has had it since then")
+    shop.line.carried = {"1": late, "2": replace(late, stalled=False), "3": late}
+    assert state_of(shop.lane, shop.line) == (
+        "active",
+        "scan.pdf: the service has had it since then (2 in all)",
+    )
 
 
 def test_a_journal_that_cannot_be_written(tmp_path: Path, journal: Journal) -> None:

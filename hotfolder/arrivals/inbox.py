@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hotfolder.arrivals.scan import Seen
 from hotfolder.checks.names import IgnoreRules, split
-from hotfolder.checks.readiness import Facts, Kind, NotYet, Ready, Rules, Unfit, judge, widened
+from hotfolder.checks.readiness import Facts, Kind, NoDocument, NotYet, Ready, Rules, Unfit, judge, widened
 from hotfolder.model import Stamp
 
 Key = tuple[bytes, bytes]
@@ -215,6 +215,9 @@ class Inbox:
         if isinstance(verdict, NotYet):
             entry.reason = verdict.reason
             self._look_at(key, entry, now + verdict.look_again_s)
+            return
+        if isinstance(verdict, NoDocument):
+            entry.reason = entry.rule = verdict.rule
             return
         entry.ready = True
         entry.reason = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hotfolder import spool
 from hotfolder.checks.readiness import Facts, Kind
-from hotfolder.checks.sniff import foreign, may_become, sniff
+from hotfolder.checks.sniff import foreign, is_record, may_become, sniff
 from hotfolder.checks.walk import walk
 from hotfolder.model import Stamp
 
@@ -140,4 +140,5 @@ def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:
         whole=walk(media_type, window) if media_type and not writer else None,
         blank=media_type is None and bool(head) and not head.strip(b"\0"),
         cut_short=media_type is None and may_become(head),
+        record=is_record(head),
     )

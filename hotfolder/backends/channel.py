@@ -101,10 +101,11 @@ class Channel:
         self._session.token()
 
     def get(self, path: str) -> Reply:
-        """Ask a question; the answer is 2xx or 404. Raises `Unavailable` or `Unauthorized`."""
+        """Ask a question; the answer is 2xx in JSON, or 404. Raises `Unavailable` or `Unauthorized`."""
         reply = self._authorised(Request("GET", path))
         if reply.status != 404:  # noqa: PLR2004 — "not there" is an answer to a question
             self._judge.read(reply)
+            self._judge.told(reply)
         return reply
 
     def upload(self, path: str, body: Body, headers: Mapping[str, str] | None = None) -> Reply:

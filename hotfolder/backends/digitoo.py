@@ -214,6 +214,10 @@ class Digitoo(Backend):
                 ok=False,
                 text=f"queue {queue_id} does not exist or this account cannot see it; check `queue_id`",
             )
+        if not isinstance(reply.document, Mapping):
+            return Finding(
+                ok=False, text=f"{self._wire.host} does not describe queue {queue_id}; check `base_url`"
+            )
         return Finding(
             ok=True, text=f"queue {queue_id} ({reply.text('data.name', 'name') or 'without name'}) exists"
         )

@@ -138,6 +138,13 @@ class DocDigitizer(Backend):
         reply = self._channel.get("/api/v1/documents?maxRetrieve=1")
         if reply.status == 404:  # noqa: PLR2004
             return [Finding(ok=False, text=f"{self._wire.host} has no /api/v1/documents; check `base_url`")]
+        try:
+            _listed_objects(reply.document)
+        except CannotTell:
+            text = (
+                "the API key is accepted at {}, but documents whose answer was lost cannot be looked up there"
+            )
+            return [Finding(ok=True, text=text.format(self._wire.host))]
         return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
 
     def close(self) -> None:

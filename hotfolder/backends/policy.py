@@ -141,6 +141,15 @@ class Judge:
             self._pause(reply, Scope.CONNECTION)
         self._later(reply, counts=reply.status not in {425, 429})
 
+    def told(self, reply: Reply) -> None:
+        """Raise `Unavailable` for a yes to a question that is not JSON: a portal's or a proxy's, not the service's."""
+        if reply.good and not reply.structured:
+            raise Unavailable(
+                f"{self.says(reply)}, which is not {self.profile.service}'s own answer; is `base_url` right, "
+                "and is nothing in between that wants a log-in?",
+                status=reply.status,
+            )
+
     def key(self, reply: Reply) -> str | None:
         """Return the error key of an answer that is no success."""
         if reply.good:

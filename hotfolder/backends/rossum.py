@@ -245,6 +245,10 @@ class Rossum(Backend):
             return Finding(
                 ok=False, text=f"queue {queue_id} does not exist or this user cannot see it; check `queue_id`"
             )
+        if not isinstance(reply.document, Mapping):
+            return Finding(
+                ok=False, text=f"{self._wire.host} does not describe queue {queue_id}; check `base_url`"
+            )
         named = f"queue {queue_id} ({reply.text('name') or 'without name'})"
         status = reply.text("status") or "active"
         if status != "active":

@@ -108,7 +108,8 @@ class Search:
         for _ in range(PAGES_MAX):
             document = self._channel.get(f"{path}?{asked}").document
             if not isinstance(document, Mapping) or not isinstance(document.get("results"), list):
-                raise CannotTell(f"Rossum's answer to {path} is no list of results")
+                # The shape is documented: another one is somebody else's, or half an answer.
+                raise Unavailable(f"Rossum's answer to {path} is no list of results")
             yield from (one for one in document["results"] if isinstance(one, Mapping))
             if not (asked := _next_query(document)):
                 return

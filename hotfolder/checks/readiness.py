@@ -53,6 +53,8 @@ class Facts:
     """Whether its first kilobyte is NUL bytes only: a file that was made large before it was written."""
     cut_short: bool = False
     """Whether it ends within what could become the signature of a document."""
+    record: bool = False
+    """Whether it is a sidecar of ours, which people move along with its document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,16 @@ class Unfit:
     media_type: str | None = None
 
 
-Verdict = Ready | NotYet | Unfit
+@dataclass(frozen=True, slots=True)
+class NoDocument:
+    """To be left alone as long as it stays as it is; `rule` says why."""
+
+    rule: str
+
+
+Verdict = Ready | NotYet | Unfit | NoDocument
+
+RECORD_RULE = "the record of an earlier upload (by its content); the document is taken without it, and it may be deleted"
 
 
 def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Verdict:
@@ -87,6 +98,8 @@ def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Ve
     hindrance = _being_written(facts)
     if hindrance:
         return NotYet(hindrance, _again(quiet_s))
+    if facts.record and name_extension.lower() == ".json":
+        return NoDocument(RECORD_RULE)
     doubt = _incomplete(facts, rules)
     if doubt:
         if quiet_s < rules.patience_s:

@@ -51,6 +51,8 @@ _FOREIGN: Sequence[tuple[bytes, str]] = (
 )
 """Pattern at the start → name; the first match wins, so special cases stand before general ones."""
 
+_RECORD = re.compile(rb"\{\s*\"schema\":\s*\"hotfolder/sidecar/\d")
+
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text holds; ESC is left out, since terminals' logs have it."""
 
@@ -72,6 +74,11 @@ def may_become(head: bytes) -> bool:
         return False
     cut = any(signature.startswith(head) for signature, _ in (*_AT_THE_START, (b"%PDF-", PDF)))
     return cut or head.startswith((b"\x1b%-12345X", b"@PJL"))
+
+
+def is_record(head: bytes) -> bool:
+    """Tell whether a file begins as the sidecars of this program do, of whatever version."""
+    return _RECORD.match(head) is not None
 
 
 def foreign(head: bytes) -> str | None:

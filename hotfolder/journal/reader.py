@@ -20,7 +20,14 @@ WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
 """
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
-_BY_CONTENT = "SELECT journey FROM documents WHERE queue = ? AND sha256 = ? ORDER BY upload_id DESC"
+_BY_CONTENT = """
+SELECT journey FROM documents WHERE queue = ? AND sha256 = ? AND state <> 'returned'
+ORDER BY upload_id DESC LIMIT ?
+"""
+_NAMESAKE = """
+SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? AND upload_id <> ? AND state <> 'returned'
+ORDER BY upload_id DESC LIMIT 1
+"""
 
 
 class Reader:
@@ -63,9 +70,15 @@ class Reader:
         rows = self._connection.execute(_IDS, (connection, since_id, but))
         return frozenset(number for (text,) in rows if text for number in json.loads(text))
 
-    def of_content(self, queue_name: str, sha256: str) -> list[Journey]:
-        """Return a queue's documents of one content (SHA-256 in hex), the newest first."""
-        return [load(row[0]) for row in self._connection.execute(_BY_CONTENT, (queue_name, sha256))]
+    def of_content(self, queue_name: str, sha256: str, limit: int = -1) -> list[Journey]:
+        """Return a queue's documents of one content (SHA-256 in hex) that were not put back, the newest first."""
+        return [load(row[0]) for row in self._connection.execute(_BY_CONTENT, (queue_name, sha256, limit))]
+
+    def namesake(self, journey: Journey) -> Journey | None:
+        """Return the newest other document that was dropped under a document's name and not put back."""
+        j = journey
+        row = self._connection.execute(_NAMESAKE, (j.queue, j.folder, j.name, j.upload_id)).fetchone()
+        return load(row[0]) if row else None
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""

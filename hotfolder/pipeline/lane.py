@@ -13,19 +13,30 @@ from loguru import logger
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
 from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope, Unauthorized
-from hotfolder.delivery import Step, Trouble, answered, hand_over, sent_name, stays_ours, step, trouble_of
+from hotfolder.delivery import (
+    Step,
+    Trouble,
+    answered,
+    hand_over,
+    proves_an_answer,
+    sent_name,
+    stays_ours,
+    step,
+    trouble_of,
+    unsent,
+)
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates, probe
 from hotfolder.pipeline.line import Line, Means
+from hotfolder.pipeline.patience import Patience
+from hotfolder.pipeline.relatives import Twins, place, recall
 from hotfolder.retry import Bucket, Gate
 from hotfolder.settings import ConnectionSection, Limits
 from hotfolder.states import Event
 
 _LONGEST_NAP_S = 3600.0
 _RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
-_CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
-"""Arrows that prove that the service answers."""
 
 
 class Lane:
@@ -48,6 +59,8 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = deque(lines)
         self._errands = Errands()
+        self._twins = Twins()
+        self._patience = Patience(means.clock)
         self._stopping = False
         self._probing = False
         self._probed: set[Line] = set()
@@ -60,7 +73,7 @@ class Lane:
     async def run(self) -> None:
         """Start whatever may start, for ever; ends by cancellation, `stop` comes before it."""
         while True:
-            nap_s = self._start_what_may()
+            nap_s = min(self._end_waiting(), self._start_what_may())
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._wake.wait()
@@ -93,6 +106,19 @@ class Lane:
     def journal_trouble(self) -> str | None:
         """Return why nothing can be recorded, None where it can."""
         return self._means.recorder.trouble
+
+    def _end_waiting(self) -> float:
+        """Judge anew what waited for a twin, give up what waited too long; return the seconds until the next may be."""
+        if self._stopping:
+            return _LONGEST_NAP_S
+        for line, journey in self._twins.settled():
+            if self._gates.paused(line):
+                self._start(self._return(line, journey))
+            else:
+                self._errands.add(line, journey, self._clock.monotonic(), 0)
+        for line, late, found in self._patience.over(self._errands):
+            self._start(self._safely(line, late, self._go(line, found, late)))
+        return min(self._patience.next_in(), _LONGEST_NAP_S)
 
     def _start_what_may(self) -> float:
         """Start requests while rate, concurrency and gate allow; return the seconds until more may."""
@@ -183,12 +209,23 @@ class Lane:
         journey = await self._claim(line, arrival)
         if journey is None:
             return
-        if journey.answer is None:
-            await self._safely(line, journey, self._send(line, journey))
+        await self._safely(line, journey, self._begin(line, journey))
+
+    async def _begin(self, line: Line, journey: Journey) -> None:
+        """Send a claimed document, unless what it is to earlier ones settles it or lets it wait."""
+        if line.drop.folders is None:
+            self._later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
-        reason = "; ".join(journey.answer.messages or ())
-        found = Step(Event.REFUSE, step(journey, Event.REFUSE, reason=reason))
-        await self._safely(line, journey, self._go(line, found, journey))
+        known = await self._on_disk(line, partial(recall, self._means.recorder, line, journey))
+        kin = place(line, journey, known, self._clock.wall())
+        if (settled := unsent(kin.journey)) is not None:
+            await self._go(line, settled, kin.journey)
+        elif self._gates.paused(line):  # since its claim
+            await self._return(line, kin.journey)
+        elif kin.waits_for is not None:
+            self._twins.wait(line, kin)
+        else:
+            await self._send(line, kin.journey)
 
     async def _safely(self, line: Line, journey: Journey, work: Coroutine[Any, Any, None]) -> None:
         """Take a step; one that fails in a way nobody thought of does not strand its document."""
@@ -263,7 +300,8 @@ class Lane:
         if line.drop.folders is None:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
-        steps = {State.CLAIMED: self._return, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
+        begun = self._return if journey.sha256 is None else self._begin
+        steps = {State.CLAIMED: begun, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
         if journey.state in steps:
             await self._safely(line, journey, steps[journey.state](line, journey))
         else:
@@ -298,10 +336,10 @@ class Lane:
         trouble = found if isinstance(found, Trouble) else found.trouble
         if trouble is not None:
             self._trouble(line, trouble)
-        elif isinstance(found, Step) and found.event in _CLEAR and before.state is not State.CLAIMED:
+        elif isinstance(found, Step) and proves_an_answer(found, before):
             self._gates.open(line)
         if isinstance(found, Trouble):
-            self._route(line, before, polls)
+            self._route(line, self._unanswered(line, before), polls)
             return
         journey = self._timed(line, found)
         await self._means.recorder.record(found.event, journey, before.state)
@@ -312,6 +350,13 @@ class Lane:
             await self._return(line, journey)
         else:
             self._route(line, journey, polls)
+
+    def _unanswered(self, line: Line, journey: Journey) -> Journey:
+        """Let others go first once the gate opens: what one question fails on may concern that question alone."""
+        if journey.state is not State.UNCERTAIN:
+            return journey
+        wait_s = max(self._gates.closed_until(line) - self._clock.monotonic(), 0.0)
+        return replace(journey, not_before=self._clock.wall() + wait_s + self.connection.ask_after_s)
 
     def _timed(self, line: Line, found: Step) -> Journey:
         """Say until when (seconds since 1970) a document waits that is sent again or asked about."""
@@ -346,6 +391,7 @@ class Lane:
         elif journey.state is State.ACCEPTED:
             self._later(line, journey, self._clock.monotonic() + followup.poll_delay(polls), polls)
         else:
+            self._patience.watch(line, journey)
             wait_s = min(max(journey.not_before - self._clock.wall(), 0.0), _LONGEST_NAP_S)
             self._later(line, journey, self._clock.monotonic() + wait_s, 0)
 
@@ -362,10 +408,12 @@ class Lane:
 
     async def _give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
-        for errand in self._errands.remove(
-            lambda e: e.journey.state is State.DEFERRED and e.line in lines and not stays_ours(e.journey)
-        ):
-            await self._return(errand.line, errand.journey)
+        idle = {State.CLAIMED, State.DEFERRED}
+        waiting = self._errands.remove(
+            lambda e: e.journey.state in idle and e.line in lines and not stays_ours(e.journey)
+        )
+        for line, journey in [*((e.line, e.journey) for e in waiting), *self._twins.leave(lines)]:
+            await self._return(line, journey)
 
     async def _probe_connection(self) -> None:
         try:

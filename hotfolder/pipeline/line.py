@@ -13,7 +13,7 @@ from hotfolder.backends.base import Parcel
 from hotfolder.checks.names import printable
 from hotfolder.claims import Origin, pieces, work_name
 from hotfolder.delivery import parcel_for, step
-from hotfolder.filing import Filed, NotFiled, Order, file_all
+from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
 from hotfolder.model import Clock, Journey, State
 from hotfolder.pipeline.recorder import Recorder
 from hotfolder.retry import Gate
@@ -30,6 +30,16 @@ _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
 
 def _threads(number: int, name: str) -> Executor:
     return ThreadPoolExecutor(number, thread_name_prefix=name)
+
+
+def _filed(folders: Folders, orders: list[Order], failed: str) -> list[Filed | NotFiled]:
+    """File documents; those that came back from failed/ leave no record there."""
+    results = file_all(folders, orders)
+    clear_up(
+        failed,
+        [order.journey for order, result in zip(orders, results, strict=True) if isinstance(result, Filed)],
+    )
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ class Line:
         try:
             folders = self.folders
             results = await asyncio.get_running_loop().run_in_executor(
-                self.disk, partial(file_all, folders, orders)
+                self.disk, partial(_filed, folders, orders, str(self.queue.failed))
             )
         except OSError as problem:
             results = [NotFiled(problem)] * len(orders)

@@ -13,6 +13,7 @@ from hotfolder.states import Event
 
 _DAY_S = 86_400.0
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 30.0
+_NEWEST = 16
 _LOUD = {State.REFUSED: "WARNING", State.UNCERTAIN: "WARNING", State.FILED: "INFO", State.ACCEPTED: "INFO"}
 
 
@@ -46,6 +47,21 @@ class Recorder:
             journey.connection, id_floor(since - _DAY_S), journey.upload_id
         )
 
+    def same_content(self, journey: Journey) -> tuple[Journey, ...]:
+        """Return the newest others of a queue with a document's content, and the firsts that those point at.
+
+        However often a content was dropped, few rows are read.
+        """
+        reader = self._journal.reader
+        rows = {j.upload_id: j for j in reader.of_content(journey.queue, journey.sha256 or "", _NEWEST)}
+        firsts = {j.duplicate_of for j in rows.values() if j.duplicate_of} - rows.keys()
+        found = (*rows.values(), *filter(None, map(reader.find, sorted(firsts, reverse=True))))
+        return tuple(j for j in found if j.upload_id != journey.upload_id)
+
+    def same_name(self, journey: Journey) -> Journey | None:
+        """Return the newest other document that was dropped under a document's name."""
+        return self._journal.reader.namesake(journey)
+
     def settle(self, queue: str, window_s: float) -> Future[None]:
         """Remember a queue's settle window."""
         return self._journal.settle(queue, window_s)
@@ -65,5 +81,7 @@ def _log(event: Event, journey: Journey, before: State | None) -> None:
     level = "DEBUG" if journey.state is before else _LOUD.get(journey.state, "DEBUG")
     if event in {Event.DEFER, Event.RETURN}:
         level = "INFO"
+    elif journey.stalled:
+        level = "WARNING"
     reason = f": {journey.reason}" if journey.reason and journey.state is not State.FILED else ""
     logger.log(level, "{}: {} {}{}", journey.queue, printable(journey.name), journey.state.value, reason)

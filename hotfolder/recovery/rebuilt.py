@@ -61,6 +61,8 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
             links=record.remote.links,
         ),
         possible_duplicate=record.possible_duplicate,
+        duplicate_of=record.duplicate_of,
+        supersedes=record.supersedes,
         recovered=record.recovered,
         warnings=tuple(record.warnings),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from hotfolder.settings.problems import Problem
 from hotfolder.settings.program import Settings
-from hotfolder.settings.queues import DAY_S, Retain
+from hotfolder.settings.queues import Retain
 from hotfolder.settings.section import Section, yaml_key
 from hotfolder.settings.yaml_source import Document
 
@@ -23,13 +23,10 @@ QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "ready_marker": (None,),
     "mode": ("single",),
     "on_error": ("continue",),
-    "duplicates": ("send",),
-    "duplicates_within_s": (90 * DAY_S,),
     "wait_for": ("accepted", "imported"),
     "webhook_url": (None,),
     "status_file": (None,),
     "results": (False,),
-    "give_up_after_s": (None,),
 }
 """Attribute → the values that work; deleting a line makes the attribute available."""
 

@@ -153,9 +153,9 @@ class Queue(Section):
     on_error: Literal["continue", "stop", "stop_without_record"] = "continue"
     """What a refused document means for the ones after it."""
     duplicates: Literal["send", "done", "fail"] = "send"
-    """What to do with content that this queue already delivered."""
+    """What to do with content that this queue already delivered: send it, or file it unsent in done/ or failed/."""
     duplicates_within_s: Wait = 90 * DAY_S
-    """How long delivered content is remembered."""
+    """How long delivered content counts, from when the service took it."""
     wait_for: Literal["accepted", "imported", "processed"] = "imported"
     """Which word of the service is final."""
     uncertain: Literal["hold", "resend"] = "hold"
@@ -167,7 +167,7 @@ class Queue(Section):
     schedule: Text | None = None
     """When to send, such as Mon-Fri 06:00-20:00; null: always."""
     give_up_after_s: Wait | None = None
-    """How long to try while nobody answers; null: for ever."""
+    """How long to try, from its claim on, what certainly did not arrive; null: for ever."""
     document_class: Text | None = None
     """DocDigitizer's class of the documents."""
     reject_identical: Flag = False

@@ -9,7 +9,7 @@ from typing import Any
 from hotfolder import spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
 from hotfolder.checks.names import printable, split
-from hotfolder.checks.readiness import NotYet, Unfit, judge
+from hotfolder.checks.readiness import NoDocument, NotYet, Unfit, judge
 from hotfolder.claims import original_name
 from hotfolder.filing import sidecar_name
 from hotfolder.journal import Reader
@@ -149,7 +149,9 @@ def _on_disk(place: Place, file: str) -> Explanation | None:
                     )
             if known is None:
                 return None  # a folder whose documents are taken
-            return Explanation(file, queue.name, "waiting", _verdict(place, top), moment(since))
+            rule, reason = _verdict(place, top)
+            state = "ignored" if rule else "waiting"
+            return Explanation(file, queue.name, state, reason, moment(since), rule)
     except FileNotFoundError:
         return None
     except OSError as problem:
@@ -160,16 +162,18 @@ def _hidden(problem: str) -> str:
     return f"it cannot be read: {problem}; give the service's user the right to read it"
 
 
-def _verdict(place: Place, top: int) -> str:
-    """Judge the content of a file; raises OSError."""
+def _verdict(place: Place, top: int) -> tuple[str | None, str]:
+    """Judge the content of a file: the rule that ignores it, if one does, and the reason; raises OSError."""
     facts = examine(top, place.folder, place.name, fs_type=spool.file_system(top))
     extension = split(place.name)[1].decode("ascii", "replace")
     verdict = judge(facts, place.queue.settle_s, rules_of(place.queue), extension)
+    if isinstance(verdict, NoDocument):
+        return verdict.rule, verdict.rule
     if isinstance(verdict, NotYet):
-        return f"{verdict.reason} (as it lies there; no daemon has looked at it yet)"
+        return None, f"{verdict.reason} (as it lies there; no daemon has looked at it yet)"
     if isinstance(verdict, Unfit):
-        return "it will be refused: " + "; ".join(verdict.answer.messages or ())
-    return "it is whole and acceptable, and no daemon has taken it yet"
+        return None, "it will be refused: " + "; ".join(verdict.answer.messages or ())
+    return None, "it is whole and acceptable, and no daemon has taken it yet"
 
 
 # What is no document -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 from hotfolder.arrivals import Inbox
 from hotfolder.arrivals.scan import Seen, entries
+from hotfolder.checks.names import printable
 from hotfolder.journal import Reader
 from hotfolder.model import State
 from hotfolder.pipeline import Lane, Line
@@ -73,8 +74,13 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
         return "paused", trouble
     return (
         "active",
-        line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line),
+        line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line) or _stalled(line),
     )
+
+
+def _stalled(line: Line) -> str | None:
+    late = [j for j in line.carried.values() if j.stalled]
+    return f"{printable(late[0].name)}: {late[0].reason} ({len(late)} in all)" if late else None
 
 
 def _missing(line: Line) -> str | None:

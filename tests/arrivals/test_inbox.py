@@ -245,3 +245,16 @@ def test_a_claimed_document_is_no_entry_until_its_claim_ends() -> None:
     box.done(taken)
     box.observe(seen(4), 2.0, NOW)
     assert box.entries[KEY].stamp == stamp(4)
+
+
+def test_a_record_is_ignored_as_long_as_it_is_one() -> None:
+    """A sidecar in the drop folder is ignored by a rule that says what it is, and judged anew when it changes."""
+    box = inbox()
+    key = (b"", b"scan.pdf.json")
+    box.observe(seen(0, key[1]), 100.0, NOW)
+    box.examined(key, facts(stamp=stamp(0), media_type=None, whole=None, record=True), 101.0, NOW)
+    assert (box.counts(), list(box.ready)) == ({"ignored": 1}, [])
+    assert "record of an earlier upload" in (box.entries[key].rule or "")
+    box.observe(seen(1, key[1]), 102.0, NOW)
+    assert box.counts() == {"waiting": 1}
+    assert box.next_due() is not None

@@ -50,6 +50,12 @@ EVERYWHERE = [
     (520, ASKED),
 ]
 """Statuses that no specification names."""
+FOREIGN: list[dict[str, Any]] = [
+    {"html": 200},
+    {"status": 200, "body": "OK"},
+    {"status": 200, "body": 7},
+]
+"""What somebody else answers, such as a captive portal."""
 
 
 def check_outcome(error: Exception, status: int, expected: Expected) -> None:
@@ -199,13 +205,7 @@ class ServiceContract(BackendContract):
         assert len(world.taken()) == 1
 
     @pytest.mark.parametrize(
-        "do",
-        [
-            {"html": 200},
-            {"html": 200, "headers": {"Location": "https://portal.example/welcome"}},
-            {"status": 200, "body": "OK"},
-            {"status": 200, "body": 7},
-        ],
+        "do", [*FOREIGN, {"html": 200, "headers": {"Location": "https://portal.example/welcome"}}]
     )
     def test_foreign_yes_is_uncertain(self, world: World, sandbox: SandboxServer, do: dict[str, Any]) -> None:
         """A 200 of somebody else, such as a captive portal, delivers nothing."""
@@ -214,6 +214,20 @@ class ServiceContract(BackendContract):
             world.backend.upload(world.parcel())
         check_outcome(raised.value, 200, ASKED)
         assert world.taken() == []
+
+    @pytest.mark.parametrize("do", FOREIGN)
+    def test_foreign_answer_to_a_question(
+        self, world: World, sandbox: SandboxServer, do: dict[str, Any]
+    ) -> None:
+        """A portal does not say where a document is, nor that all is well: it is asked again later."""
+        sent = world.parcel()
+        world.backend.upload(sent)
+        sandbox.play([{"match": {"service": self.service, "method": "GET"}, "do": do}])
+        with pytest.raises(Unavailable) as raised:
+            world.backend.find(sent, 0.0)
+        assert raised.value.retry_after_s is None
+        with pytest.raises(Unavailable):
+            world.backend.check((world.queue_id,) if world.queue_id else ())
 
     def test_specific_status_wins(
         self, connect: Callable[..., Backend], world: World, sandbox: SandboxServer

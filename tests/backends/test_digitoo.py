@@ -236,7 +236,6 @@ def test_namesakes_cannot_be_told(sandbox: SandboxServer, connect: Connect) -> N
         {"data": [{"id": "1", "file_name": "scan.pdf"}]},
         {"data": {"count": 3}},
         {"rows": []},
-        "no documents",
     ],
 )
 def test_list_that_cannot_be_read_is_no_clear_no(
@@ -263,6 +262,12 @@ def test_check_reports_a_missing_queue(connect: Connect) -> None:
     assert [finding.ok for finding in connect().check(("q7", "q8"))] == [True, True, False]
     with pytest.raises(Unauthorized):
         connect(password=WrittenSecret("wrong-password")).check(())
+
+
+def test_check_of_what_describes_no_queue(sandbox: SandboxServer, connect: Connect) -> None:
+    """A list where a queue should be is not the service's answer: the queue is not good."""
+    sandbox.play([{"match": {"method": "GET"}, "do": {"status": 200, "body": []}}])
+    assert [finding.ok for finding in connect().check(("q7",))] == [True, False]
 
 
 def test_bare_body_is_a_configuration_mistake(connect: Connect) -> None:

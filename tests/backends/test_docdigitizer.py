@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Uncertain
+from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.docdigitizer import DocDigitizer
 from hotfolder.sandbox.options import IdPlace, KeyHeader, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
@@ -150,7 +150,8 @@ def test_web_page_instead_of_a_task(sandbox: SandboxServer, connect: Connect) ->
     receipt = backend.upload(sent)
     page = {"html": 200, "headers": {"Location": "https://portal.example/welcome"}}
     sandbox.play([{"match": {"method": "GET"}, "do": page}])
-    assert not backend.follow_up(receipt, sent).final
+    with pytest.raises(Unavailable, match="not DocDigitizer's own answer"):
+        backend.follow_up(receipt, sent)
 
 
 def test_empty_yes_by_setting(sandbox: SandboxServer, connect: Connect) -> None:
@@ -258,3 +259,11 @@ def test_encoding_is_multipart_only(connect: Connect) -> None:
     """Another encoding pauses the connection: the service would not understand it."""
     with pytest.raises(Unauthorized, match="encoding"):
         connect(upload={"encoding": "json_base64"}).upload(parcel(queue_id=None))
+
+
+def test_check_says_what_cannot_be_looked_up(sandbox: SandboxServer, connect: Connect) -> None:
+    """A list of another shape lets documents go out, but one whose answer was lost cannot be found there."""
+    sandbox.play([{"match": {"method": "GET"}, "do": {"status": 200, "body": {"rows": []}}}])
+    (finding,) = connect().check(())
+    assert finding.ok
+    assert "cannot be looked up" in finding.text

@@ -273,6 +273,12 @@ def test_check(sandbox: SandboxServer, connect: Connect) -> None:
     assert "image/*" in backend.check(("8236",))[1].text
 
 
+def test_check_of_what_describes_no_queue(sandbox: SandboxServer, connect: Connect) -> None:
+    """A list where a queue should be is not the service's answer: the queue is not good."""
+    sandbox.play([{"match": {"method": "GET", "path": "*/queues/*"}, "do": {"status": 200, "body": []}}])
+    assert [finding.ok for finding in connect().check(("8236",))] == [True, False]
+
+
 def test_check_with_wrong_password(connect: Connect) -> None:
     """Wrong credentials are no finding but an error, as for a document."""
     with pytest.raises(Unauthorized, match="check user name, password") as raised:

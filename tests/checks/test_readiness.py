@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotfolder.checks.readiness import EXTENSIONS, SHORT, Facts, NotYet, Ready, Rules, Unfit, judge, widened
+from hotfolder.checks.readiness import (
+    EXTENSIONS,
+    SHORT,
+    Facts,
+    NoDocument,
+    NotYet,
+    Ready,
+    Rules,
+    Unfit,
+    judge,
+    widened,
+)
 from hotfolder.checks.walk import Wholeness
 from tests.builders import STAMP, facts
 
@@ -164,3 +175,22 @@ def test_the_window_grows_within_bounds(window_s: float, gap_s: float, ceiling_s
     assert grown <= max(window_s, ceiling_s)
     if 2 * gap_s <= ceiling_s:
         assert grown >= 2 * gap_s
+
+
+@pytest.mark.parametrize(
+    ("extension", "writer", "kind"),
+    [
+        (".json", False, NoDocument),
+        (".JSON", None, NoDocument),
+        (".json", True, NotYet),
+        (".txt", False, Unfit),
+    ],
+)
+def test_a_record_is_no_document(
+    extension: str,
+    writer: bool | None,  # noqa: FBT001 — a parameter
+    kind: type,
+) -> None:
+    """A sidecar that was moved along with its document is left alone once it is written, under its own ending only."""
+    found = facts(media_type=None, whole=None, record=True, writer=writer, looks_like="plain text")
+    assert type(judge(found, 0.0, RULES, extension)) is kind

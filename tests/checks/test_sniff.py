@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotfolder.checks.sniff import foreign, may_become, sniff
+from hotfolder.checks.sniff import foreign, is_record, may_become, sniff
 from tests.checks.samples import all_samples
 
 ISO_MEDIA = b"\0\0\0\x18ftyp"
@@ -112,3 +112,18 @@ def test_what_people_drop_by_mistake_is_named_in_plain_language(head, name):
 def test_no_bytes_make_it_fail(head):
     """At most one of the two has an answer, whatever the bytes."""
     assert sniff(head) is None or foreign(head) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b'{\n  "schema": "hotfolder/sidecar/1",\n', True),
+        (b'{"schema": "hotfolder/sidecar/2"', True),
+        (b'{"schema": "invoice/1"}', False),
+        (b'{"invoice": {"schema": "hotfolder/sidecar/1"}}', False),
+        (b"", False),
+    ],
+)
+def test_our_own_records_are_known(head: bytes, expected: bool) -> None:  # noqa: FBT001 — a parameter
+    """A sidecar is told by how it begins, whatever its version; other JSON is not."""
+    assert is_record(head) is expected

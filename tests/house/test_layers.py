@@ -20,7 +20,7 @@ backends.rossum_search
 backends.digitoo backends.docdigitizer backends.memory backends.rossum
 backends
 arrivals
-claims delivery
+claims delivery kinship
 filing followup
 pipeline premises recovery
 status
@@ -65,7 +65,7 @@ TOLERATED = {
     "main.demo": "the demonstration plays the part of those who drop documents",
 }
 
-PURE = ["model", "states", "retry", "sidecar", "checks", "arrivals.inbox"]
+PURE = ["model", "states", "retry", "sidecar", "kinship", "checks", "arrivals.inbox"]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 
 IMPURE = {

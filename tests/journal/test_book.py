@@ -18,7 +18,7 @@ from hotfolder.claims import id_floor
 from hotfolder.journal import DamagedError, Entry, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.rows import dump, load
-from hotfolder.model import Answer, Attempt, ErrorSource, Ground, Journey, Remote, Stamp, State
+from hotfolder.model import Answer, Attempt, Earlier, ErrorSource, Ground, Journey, Remote, Stamp, State
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import DEADLINE_S, NOW, delivered, journey
 
@@ -52,6 +52,29 @@ def test_the_newest_of_a_name_is_found(journal: Journal) -> None:
     """Of several documents that were dropped under one name, the last is told of."""
     made = [claim(journal) for _ in range(3)]
     assert journal.reader.last("invoices", b"", b"scan.pdf") == made[-1]
+
+
+def test_documents_of_one_content_are_found(journal: Journal) -> None:
+    """The newest first, as many as were asked for, of one queue, and none that was put back."""
+    made = [claim(journal, sha256="a" * 64) for _ in range(3)]
+    claim(journal, sha256="b" * 64)
+    claim(journal, sha256="a" * 64, queue="another")
+    back = claim(journal, sha256="a" * 64)
+    record(journal, replace(back, state=State.RETURNED), Event.RETURN, State.CLAIMED).result()
+    assert journal.reader.of_content("invoices", "a" * 64) == made[::-1]
+    assert journal.reader.of_content("invoices", "a" * 64, 2) == made[:0:-1]
+
+
+def test_the_document_before_one_of_its_name_is_found(journal: Journal) -> None:
+    """The newest other one of queue, folder and name that was not put back."""
+    claim(journal)
+    before = claim(journal)
+    back = claim(journal)
+    record(journal, replace(back, state=State.RETURNED), Event.RETURN, State.CLAIMED).result()
+    claim(journal, folder=b"sub")
+    claim(journal, name=b"other.pdf")
+    assert journal.reader.namesake(claim(journal)) == before
+    assert journal.reader.namesake(journey(name=b"new.pdf")) is None
 
 
 def test_a_journey_leaves_its_history(journal: Journal) -> None:
@@ -307,6 +330,7 @@ JOURNEYS = st.builds(
     error_source=st.none() | st.sampled_from(ErrorSource),
     remote=st.builds(Remote, MAYBE, MAYBE, st.tuples(TEXT), links=st.dictionaries(TEXT, st.lists(TEXT))),
     held=st.booleans(),
+    retries=st.none() | st.builds(Earlier, TEXT, st.binary(max_size=4), st.binary(max_size=4)),
     repeat=st.booleans(),
     not_before=st.floats(0, 1e10),
     warnings=st.lists(TEXT).map(tuple),

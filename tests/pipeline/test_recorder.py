@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
-from hotfolder.journal import Journal
+from hotfolder.journal import Entry, Journal
+from hotfolder.model import State
 from hotfolder.pipeline import Recorder
 from hotfolder.states import Event
-from tests.builders import journey
+from tests.builders import NOW, journey
 from tests.pipeline.workshop import Guarded, RealClock, Workshop
 
 
@@ -56,3 +59,32 @@ def test_a_step_that_is_cancelled_leaves_the_journal_alive(journal: Journal) -> 
 
     asyncio.run(scenario())
     assert journal.reader.unfinished() == made
+
+
+def test_however_often_a_content_came_the_first_is_known(journal: Journal) -> None:
+    """Few rows are read, and with them the first one that they point at; never the document itself."""
+    recorder = Recorder(journal, RealClock())
+    first = journey()
+    others = [journey(duplicate_of=first.upload_id) for _ in range(40)]
+    mine = journey()
+    for one in (first, *others, mine):
+        journal.record(Entry(one, Event.CLAIM, NOW), None).result()
+    found = recorder.same_content(mine)
+    assert found[0] == others[-1]
+    assert found[-1] == first
+    assert len(found) < 20
+    assert mine not in found
+
+
+def test_a_silence_is_a_warning(journal: Journal) -> None:
+    """That a service does not finish a document is said loudly, though the document stays in its state."""
+    said: list[str] = []
+    sink = logger.add(lambda line: said.append(str(line)), level="WARNING", format="{level} {message}")
+    made = journey(state=State.ACCEPTED, stalled=True, reason="it has not finished")
+    recorder = Recorder(journal, RealClock())
+    try:
+        for one in (made, replace(made, stalled=False)):
+            asyncio.run(recorder.record(Event.ACCEPT, one, State.ACCEPTED))
+    finally:
+        logger.remove(sink)
+    assert said == ["WARNING invoices: scan.pdf accepted: it has not finished\n"]

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from hotfolder.arrivals import DropFolder, Habits, Inbox
-from hotfolder.backends.base import Finding, Unauthorized
+from hotfolder.backends.base import Finding, Unauthorized, Unavailable
 from hotfolder.backends.memory import Memory
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import SHORT, Rules
@@ -46,6 +46,7 @@ class Guarded(Memory):
         self.locked = False
         self.checks = 0
         self.finds = 0
+        self.find_fails = False
         self.may_answer = threading.Event()
         """Cleared: `check` does not come back."""
         self.may_answer.set()
@@ -59,6 +60,8 @@ class Guarded(Memory):
     def find(self, parcel: Any, since: float, known: frozenset[str] = frozenset()) -> Any:
         """Count the questions."""
         self.finds += 1
+        if self.find_fails:
+            raise Unavailable("a web page instead of an answer")
         return super().find(parcel, since, known)
 
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:

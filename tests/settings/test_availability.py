@@ -11,13 +11,10 @@ WRITTEN = {
     "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
     "on_error": ["stop", "stop_without_record"],
-    "duplicates": ["done", "fail"],
-    "duplicates_within": ["30d"],
     "wait_for": ["processed"],
     "webhook_url": ["https://example.com/hook"],
     "status_file": ["/tmp/status"],
     "results": ["true"],
-    "give_up_after": ["7d"],
 }
 ACCEPTED = [
     "retain: {}",
@@ -28,7 +25,6 @@ ACCEPTED = [
 ]
 ACCEPTED += [
     "retain: {done: null, failed: null}",
-    "duplicates_within: 2160h",
     "results: false",
     "schedule: null",
 ]
