@@ -16,6 +16,7 @@ from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import Journal
 from hotfolder.model import Clock, State
 from hotfolder.pipeline import Line
+from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
@@ -42,7 +43,7 @@ class Service:
         self._environ = environ
         self._clock = clock or SystemClock()
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._lock = _lock_state(settings.state_dir)
+        self._lock = lock_state(settings.state_dir)
         self.journal = Journal(settings.state_dir)
         self._notifier = Notifier(environ)
         self._stop = asyncio.Event()
@@ -188,13 +189,15 @@ class Service:
             lane, line = self._works().find(place.queue.name)
             found = await asyncio.to_thread(status.explain, place, path, line, lane, self.journal.reader)
             return found.as_json() if found else {"error": status.unexplained(self.settings, path)}
-        return {"error": "no such question"}
+        orders = Orders(self._works(), self.journal, self._clock)
+        return await orders.answer(question) or {"error": "no such question"}
 
 
-def _lock_state(state_dir: Path) -> spool.Lock:
+def lock_state(state_dir: Path, about: str = "") -> spool.Lock:
+    """Take a state directory for this process alone; raises `AlreadyRunningError`, which names who has it."""
     folder = spool.open_folder(str(state_dir))
     try:
-        return spool.Lock(b"lock", folder, f"process {os.getpid()}")
+        return spool.Lock(b"lock", folder, " ".join(filter(None, (f"process {os.getpid()}", about))))
     except spool.LockedError as held:
         raise AlreadyRunningError(f"{state_dir} is in use by another hotfolder: {held}") from None
     finally:

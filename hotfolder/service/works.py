@@ -22,6 +22,7 @@ from hotfolder.model import Clock, State
 from hotfolder.pipeline import Lane, Line, Means, Recorder
 from hotfolder.recovery import recover
 from hotfolder.settings import Queue, Settings
+from hotfolder.status import by_hand
 from hotfolder.status.places import own_folders
 
 _DISK_THREADS = 4
@@ -58,6 +59,7 @@ class Works:
         self.recorder = Recorder(journal, clock)
         self.watch = _watch()
         self._windows = journal.reader.settling()
+        self._pauses = journal.reader.pauses()
         self._locks: dict[str, spool.Lock] = {}
         self._recovered: set[str] = set()
         self.lanes = [
@@ -157,6 +159,8 @@ class Works:
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source)
         line = Line(queue, origin, drop, means, override_of=queue.queue_id if source == "override" else None)
+        if queue.name in self._pauses:
+            line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])
         drop.admit = partial(self._admit, queue.name)
         drop.on_learned = partial(self.recorder.settle, queue.name)
         return line
