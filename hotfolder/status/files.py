@@ -103,7 +103,7 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
             f"{why}; it goes on by itself once that is mended, or now by `hotfolder resume {line.queue.name}`"
         )
     if state != "active":
-        return f" (the queue is {state}: {why})"
+        return f" (the queue is {why})" if why == line.by_hand else f" (the queue is {state}: {why})"
     return f" ({lane.journal_trouble})" if lane.journal_trouble else ""
 
 
