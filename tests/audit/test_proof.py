@@ -88,7 +88,7 @@ def test_what_no_row_knows() -> None:
     stranger, filed, other = journey(), row(State.FILED), row(State.SENDING, queue="orders")
     assert "no row" in said(work=(at_work(stranger),))[0]
     assert "still lies" in said(filed, work=(at_work(filed.journey),))[0]
-    assert any("queue orders" in text for text in said(other, work=(at_work(other.journey),)))
+    assert any("belongs to queue orders" in text for text in said(other, work=(at_work(other.journey),)))
 
 
 def test_strange_things_in_the_work_folder() -> None:
