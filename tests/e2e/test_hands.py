@@ -8,12 +8,13 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hotfolder.journal import Reader
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.service.daemon import lock_state
 from tests.e2e.harness import CONFIG, QUICK, Site, filed, site, wait_for
@@ -213,7 +214,10 @@ def test_a_killed_daemon_leaves_a_document_to_settle(patient: Site, sandbox: San
     wait_for(lambda: "sending" in patient.log.read_text(), 10)
     patient.kill()
     assert patient.command("resolve", str(path), "--sent", "1").returncode == 0
-    assert filed(patient, "done", "scan.pdf", 0.1)
+    record = patient.sidecar(filed(patient, "done", "scan.pdf", 0.1))
+    with closing(Reader(patient.top / "state")) as reader:
+        events = [event for _, event, _, _ in reader.arrows(record["upload_id"])]
+    assert events == ["claim", "send", "doubt", "deliver", "file"]
     patient.start()
     assert patient.command("audit").returncode == 0
     assert patient.waiting() == []
