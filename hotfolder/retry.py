@@ -76,6 +76,13 @@ class Gate:
     reason: str | None = None
     paused: bool = False
     """True after `Unauthorized`: nothing is claimed; when `closed_until` is over, a probe goes out."""
+    mended: bool = False
+    """True after a good probe, until a document has shown whether it was right."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Return what keeps documents waiting, None where nothing is known to."""
+        return None if self.mended else self.reason
 
     def closes(self, until: float, reason: str, *, counts: bool = True, paused: bool = False) -> "Gate":
         """Return the gate after trouble; it never opens earlier than it already would."""
@@ -86,8 +93,9 @@ class Gate:
         return Gate()
 
     def probed(self) -> "Gate":
-        """Return the gate after a probe that went well: one document may go, and opens it or not."""
-        return replace(self, paused=False, failures=max(self.failures, 1))
+        """Return the gate after a probe that went well: one document may go at once, and opens it or not."""
+        failures = max(self.failures, 1)
+        return replace(self, paused=False, failures=failures, closed_until=0.0, mended=True)
 
     def allows(self, now: float, active: int) -> bool:
         """Tell whether one more request may start beside `active` others; half open, only a lone one."""

@@ -20,6 +20,8 @@ WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
 """
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
+_ALL = "SELECT journey FROM documents ORDER BY upload_id"
+_HISTORY = "SELECT upload_id, event, state FROM arrows ORDER BY number"
 _BY_CONTENT = """
 SELECT journey FROM documents WHERE queue = ? AND sha256 = ? AND state <> 'returned'
 ORDER BY upload_id DESC LIMIT ?
@@ -97,6 +99,18 @@ class Reader:
     def arrows(self, upload_id: str) -> list[tuple[float, str, str, str | None]]:
         """Return a document's history: (seconds since 1970, event, state after it, reason)."""
         return self._connection.execute(_ARROWS, (upload_id,)).fetchall()
+
+    def everything(self) -> tuple[list[Journey], dict[str, list[tuple[str, str]]]]:
+        """Return all documents, and each one's history as (event, state after it), of one and the same moment."""
+        self._connection.execute("BEGIN")
+        try:
+            journeys = [load(row[0]) for row in self._connection.execute(_ALL)]
+            history: dict[str, list[tuple[str, str]]] = {}
+            for upload_id, event, state in self._connection.execute(_HISTORY):
+                history.setdefault(upload_id, []).append((event, state))
+        finally:
+            self._connection.execute("COMMIT")
+        return journeys, history
 
     def close(self) -> None:
         """Close the database."""

@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from hotfolder import __version__
+from hotfolder.main.hands import pause, resolve, resume, retry
 from hotfolder.main.look import status, why
 from hotfolder.main.prepare import check, init, schema
+from hotfolder.main.prove import audit
 from hotfolder.main.serve import once, run
 from hotfolder.main.source import CONFIG_FILE, CONFIG_KEY
 from hotfolder.main.trial import demo, sandbox
@@ -21,5 +23,9 @@ def program(context: click.Context, config: Path | None) -> None:
     context.ensure_object(dict)[CONFIG_KEY] = config
 
 
-for command in (init, check, run, once, status, why, schema, sandbox, demo):
+for command in (
+    *(init, check, run, once, status, why),
+    *(retry, pause, resume, resolve, audit),
+    *(schema, sandbox, demo),
+):
     program.add_command(command)

@@ -52,8 +52,14 @@ def _reader(settings: "Settings") -> Any:
         return None
 
 
+_HEADINGS = (
+    *("QUEUE", "STATE", "WAITING", "CLAIMED", "UNCERTAIN", "DONE", "FAILED"),
+    *("OLDEST", "LAST SCAN", "WATCHED BY"),
+)
+
+
 def _table(report: dict[str, Any]) -> str:
-    rows = [("QUEUE", "STATE", "WAITING", "CLAIMED", "UNCERTAIN", "DONE", "FAILED", "OLDEST", "WATCHED BY")]
+    rows = [_HEADINGS]
     notes = []
     for queue in report["queues"]:
         counts, oldest = queue["counts"], queue["oldest_waiting_s"]
@@ -63,13 +69,12 @@ def _table(report: dict[str, Any]) -> str:
                 queue["state"],
                 *(str(counts[k]) for k in ("waiting", "claimed", "uncertain", "done", "failed")),
                 "-" if oldest is None else f"{oldest:.0f} s",
-                queue["watching"],
+                f"{queue['last_scan'][:19]}Z" if queue["last_scan"] else "-",
+                f"{queue['watching']}: {queue['watching_reason']}",
             )
         )
         if queue["reason"]:
             notes.append(f"{queue['name']}: {queue['reason']}")
-        if queue["watching"] == "polling" and queue["watching_reason"] != queue["reason"]:
-            notes.append(f"{queue['name']}: polled, because {queue['watching_reason']}")
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -32,10 +32,7 @@ def run(context: click.Context, config: Path | None) -> None:
     """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
     _until_started(0)
     settings = load(context, config)
-    in_time = asyncio.run(_run(settings))
-    sys.stdout.flush()
-    if not in_time:
-        os._exit(0)  # a request outlived the grace period; its document is journalled as uncertain
+    asyncio.run(_run(settings))
 
 
 @click.command()
@@ -75,12 +72,17 @@ def _until_started(code: int) -> None:
         signal.signal(ending, end)
 
 
-async def _run(settings: "Settings") -> bool:
+async def _run(settings: "Settings") -> NoReturn:
     service = _service(settings)
     try:
-        return await service.run()
+        await service.run()
     except Exception as problem:  # noqa: BLE001 — the last place that can say what ended the program
         _give_up(problem)
+    # From within the loop, whose end would wait for its threads. One may be stuck: in a request that outlived the
+    # grace period, whose document is journalled as uncertain, or in a share that hangs. Nothing depends on either.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _once(settings: "Settings", timeout_s: float | None) -> Any:

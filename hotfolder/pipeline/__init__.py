@@ -1,11 +1,13 @@
 """arrivals | claims | delivery | followup | filing: carry every document along its journey.
 
 A `Line` is one queue: its drop folder and its archives. A `Lane` is one connection with the lines that
-share it: it decides what goes next, within rate and concurrency, and records every arrow.
+share it: it decides what goes next, within rate and concurrency, and records every arrow. `Hands` are
+those of people: they pause, resume and settle.
 """
 
+from hotfolder.pipeline.hands import InHandError
 from hotfolder.pipeline.lane import Lane
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.recorder import Recorder
 
-__all__ = ["Lane", "Line", "Means", "Recorder"]
+__all__ = ["InHandError", "Lane", "Line", "Means", "Recorder"]

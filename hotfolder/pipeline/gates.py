@@ -40,10 +40,18 @@ class Gates:
 
     def half_open(self, line: Line | None) -> None:
         """Let one document through after a probe that went well."""
+        logger.info("{} may work again; the next document shows it", self._named(line))
         if line is None:
             self.shared = self.shared.probed()
         else:
             line.gate = line.gate.probed()
+
+    def reopen(self, line: Line) -> bool:
+        """Let the next document of a queue through, whatever keeps it waiting; tell whether something did."""
+        closed = [concerned for concerned in (None, line) if self._gate(concerned).trouble]
+        for concerned in closed:
+            self.half_open(concerned)
+        return bool(closed)
 
     def closed_until(self, line: Line) -> float:
         """Return when documents of a queue may go out again (monotonic)."""
@@ -52,6 +60,12 @@ class Gates:
     def paused(self, line: Line) -> bool:
         """Tell whether a queue must not claim anything."""
         return self.shared.paused or line.gate.paused
+
+    def _gate(self, line: Line | None) -> Gate:
+        return self.shared if line is None else line.gate
+
+    def _named(self, line: Line | None) -> str:
+        return f"connection {self._connection.name}" if line is None else f"queue {line.queue.name}"
 
     def _wait_s(self, gate: Gate, trouble: Trouble) -> float:
         chance = random.random()  # noqa: S311 — jitter
@@ -62,17 +76,17 @@ class Gates:
 
     def _set(self, line: Line, scope: Scope, new: Gate) -> None:
         if scope is Scope.QUEUE:
-            _tell(f"queue {line.queue.name}", line.gate, new)
+            _tell(self._named(line), line.gate, new)
             line.gate = new
         else:
-            _tell(f"connection {self._connection.name}", self.shared, new)
+            _tell(self._named(None), self.shared, new)
             self.shared = new
 
 
 def _tell(who: str, old: Gate, new: Gate) -> None:
     """Log a change of the gate: trouble that goes on in the same words says nothing new."""
-    if new.paused and (old.paused or new.reason == old.reason):
-        return  # paused already, or again after a probe, for what was said before
+    if new.paused and old.paused:
+        return
     if new.paused:
         text = "{} is paused: {}; its documents stay in the drop folder until this is mended"
         logger.error(text, who, new.reason)

@@ -28,6 +28,7 @@ from hotfolder.delivery import (
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates, probe
+from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.patience import Patience
 from hotfolder.pipeline.relatives import Twins, place, recall
@@ -64,6 +65,9 @@ class Lane:
         self._stopping = False
         self._probing = False
         self._probed: set[Line] = set()
+        self.hands = Hands(
+            Reach(self._errands, self._gates, means, self._give_back_unsent, self._route, self._later)
+        )
         for line in lines:
             line.drop.on_ready = line.on_unblocked = self._wake.set
             line.on_blocked = partial(self._on_blocked, line)
@@ -151,7 +155,8 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            if line.drop.inbox.ready and line.gate.allows(now, 0) and self._may_claim(line):
+            may = line.gate.allows(now, 0) and line.by_hand is None
+            if line.drop.inbox.ready and may and self._may_claim(line):
                 return lambda line=line: self._take_in(line)  # type: ignore[misc]
         return None
 
@@ -208,6 +213,9 @@ class Lane:
             line.drop.wake()
         journey = await self._claim(line, arrival)
         if journey is None:
+            return
+        if line.by_hand:
+            await self._return(line, journey)
             return
         await self._safely(line, journey, self._begin(line, journey))
 
@@ -300,6 +308,10 @@ class Lane:
         if line.drop.folders is None:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
+        if line.by_hand and journey.state is State.DEFERRED:
+            self._later(line, journey, self._clock.monotonic() + _LONGEST_NAP_S, polls)
+            await self._give_back_unsent([line])
+            return
         begun = self._return if journey.sha256 is None else self._begin
         steps = {State.CLAIMED: begun, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
         if journey.state in steps:
@@ -346,7 +358,7 @@ class Lane:
         line.carried[journey.upload_id] = journey
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
-        if unsent and (self._gates.paused(line) or found.trouble is None):
+        if unsent and (line.by_hand or self._gates.paused(line) or found.trouble is None):
             await self._return(line, journey)
         else:
             self._route(line, journey, polls)

@@ -78,6 +78,8 @@ class Line:
         self.drop = drop
         self.disk = drop.disk
         self.gate = Gate()
+        self.by_hand: str | None = None
+        """Why nothing is claimed although nothing is wrong: a person paused the queue."""
         self.carried: dict[str, Journey] = {}
         """Every claimed document that is not at rest, by upload id."""
         self.filed = {"done": 0, "failed": 0}

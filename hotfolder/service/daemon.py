@@ -17,6 +17,7 @@ from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
 from hotfolder.model import Clock, State
 from hotfolder.pipeline import Line
+from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
@@ -43,29 +44,14 @@ class Service:
         self._environ = environ
         self._clock = clock or SystemClock()
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._lock = _lock_state(settings.state_dir)
-        self.journal = self._opened_journal()
+        self._lock = lock_state(settings.state_dir)
+        self.journal = opened_journal(settings.state_dir, self._clock.wall())
         self._run = uuid.uuid4().hex
         self.journal.begin_run(self._run, self._clock.wall()).result()
         self._notifier = Notifier(environ)
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self.works: Works | None = None
-
-    def _opened_journal(self) -> Journal:
-        """Open the journal; a damaged one is set aside, and a new one is rebuilt from the folders."""
-        state_dir = self.settings.state_dir
-        try:
-            return Journal(state_dir)
-        except DamagedError as damage:
-            folder = spool.open_folder(str(state_dir))
-            try:
-                aside = spool.set_aside(JOURNAL_FILES, folder, self._clock.wall())
-            finally:
-                os.close(folder)
-            text = "{}; it is set aside as {}, and a new one is rebuilt from the folders"
-            logger.error(text, damage, state_dir / os.fsdecode(aside))
-            return Journal(state_dir)
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -206,13 +192,30 @@ class Service:
             lane, line = self._works().find(place.queue.name)
             found = await asyncio.to_thread(status.explain, place, path, line, lane, self.journal.reader)
             return found.as_json() if found else {"error": status.unexplained(self.settings, path)}
-        return {"error": "no such question"}
+        orders = Orders(self._works(), self.journal, self._clock)
+        return await orders.answer(question) or {"error": "no such question"}
 
 
-def _lock_state(state_dir: Path) -> spool.Lock:
+def opened_journal(state_dir: Path, now: float) -> Journal:
+    """Open the journal; a damaged one is set aside, and a new one is rebuilt from the folders."""
+    try:
+        return Journal(state_dir)
+    except DamagedError as damage:
+        folder = spool.open_folder(str(state_dir))
+        try:
+            aside = spool.set_aside(JOURNAL_FILES, folder, now)
+        finally:
+            os.close(folder)
+        text = "{}; it is set aside as {}, and a new one is rebuilt from the folders"
+        logger.error(text, damage, state_dir / os.fsdecode(aside))
+        return Journal(state_dir)
+
+
+def lock_state(state_dir: Path, about: str = "") -> spool.Lock:
+    """Take a state directory for this process alone; raises `AlreadyRunningError`, which names who has it."""
     folder = spool.open_folder(str(state_dir))
     try:
-        return spool.Lock(b"lock", folder, f"process {os.getpid()}")
+        return spool.Lock(b"lock", folder, " ".join(filter(None, (f"process {os.getpid()}", about))))
     except spool.LockedError as held:
         raise AlreadyRunningError(f"{state_dir} is in use by another hotfolder: {held}") from None
     finally:

@@ -22,6 +22,7 @@ from hotfolder.model import Clock, State
 from hotfolder.pipeline import Lane, Line, Means, Recorder
 from hotfolder.recovery import Site, recover
 from hotfolder.settings import Queue, Settings
+from hotfolder.status import by_hand
 from hotfolder.status.places import own_folders
 
 _DISK_THREADS = 4
@@ -63,6 +64,7 @@ class Works:
         self.recorder = Recorder(journal, clock)
         self.watch = _watch()
         self._windows = journal.reader.settling()
+        self._pauses = journal.reader.pauses()
         self._locks: dict[str, spool.Lock] = {}
         self.lanes = [
             self._lane(name)
@@ -162,6 +164,8 @@ class Works:
         override_of = queue.queue_id if source == "override" else None
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
         line = Line(queue, origin, drop, means)
+        if queue.name in self._pauses:
+            line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])
         drop.admit = partial(self._admit, queue.name)
         drop.on_learned = partial(self.recorder.settle, queue.name)
         return line

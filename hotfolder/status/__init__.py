@@ -1,13 +1,15 @@
 """Say how the queues fare and why a file is where it is: the answers of `status` and `why`."""
 
-from hotfolder.status.files import Explanation, explain, unexplained
+from hotfolder.status.files import Explanation, explain, in_words, unexplained
 from hotfolder.status.places import Place, place_of
-from hotfolder.status.queues import report, report_without_daemon, state_of
+from hotfolder.status.queues import by_hand, report, report_without_daemon, state_of
 
 __all__ = [
     "Explanation",
     "Place",
+    "by_hand",
     "explain",
+    "in_words",
     "place_of",
     "report",
     "report_without_daemon",

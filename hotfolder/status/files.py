@@ -3,7 +3,7 @@
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hotfolder import spool
@@ -54,27 +54,56 @@ def explain(
     """Explain one file with what a daemon knows (`line`, `lane`), or without one; None: nothing is known of it."""
     file, queue = printable(path), place.queue.name
     if place.area in {"done", "failed"}:
-        return _archived(place, file)
+        found = _archived(place, file)
+        gone = found is not None and not os.path.lexists(path)
+        return _adding(found, "; it is not there any more: it was moved back, or taken away" if gone else "")
     if place.area == "work":
         upload_id = place.name[:36].decode("ascii", "replace")
         journey = reader.find(upload_id) if reader else None
         return _carried(journey, file) if journey else None
     carried = _claimed(place, line, reader)
     if carried is not None and not os.path.lexists(path):
-        return _carried(carried, file)
+        unsent = carried.state is State.DEFERRED and line is not None and lane is not None
+        return _adding(_carried(carried, file), _held_up(lane, line) if unsent else "")
+    before = _before(place, carried)
     if line is not None and lane is not None:
         known = line.drop.inbox.entries.get((place.folder, place.name))
         if known is not None:
-            told, held_up = ("ignored", "") if known.rule else ("waiting", _held_up(lane, line))
-            return Explanation(file, queue, told, known.reason + held_up, moment(known.seen_at), known.rule)
-    return _on_disk(place, file) or (_carried(carried, file) if carried else None)
+            told, added = ("ignored", "") if known.rule else ("waiting", before + _held_up(lane, line))
+            return Explanation(file, queue, told, known.reason + added, moment(known.seen_at), known.rule)
+    return _adding(_on_disk(place, file), before) or (_carried(carried, file) if carried else None)
 
 
-def _held_up(lane: Lane, line: Line) -> str:
-    """Say what keeps every document of a queue waiting."""
+def _adding(found: Explanation | None, text: str) -> Explanation | None:
+    return None if found is None else replace(found, reason=found.reason + text)
+
+
+def _before(place: Place, last: Journey | None) -> str:
+    """Say what became earlier of a document of this name that lies in the drop folder again."""
+    if last is None or (last.folder, last.name) != (place.folder, place.name):
+        return ""
+    if last.state is State.RETURNED:
+        return f" (it was taken and put back unsent: {last.reason})" if last.reason else ""
+    if last.state is not State.FILED or last.error_source is None:
+        return ""
+    there = os.path.join(os.fsencode(place.queue.failed), last.folder, last.filed_name or last.name)
+    if os.path.lexists(there):
+        return ""
+    said = "; ".join((last.answer and last.answer.messages) or ())
+    return f" (it came back from failed/, where it had gone with: {said})"
+
+
+def _held_up(lane: Lane | None, line: Line | None) -> str:
+    """Say what keeps every document of a queue waiting, and what ends it."""
+    if lane is None or line is None:
+        return ""
     state, why = state_of(lane, line)
+    if state == "paused" and not line.by_hand:
+        why = (
+            f"{why}; it goes on by itself once that is mended, or now by `hotfolder resume {line.queue.name}`"
+        )
     if state != "active":
-        return f" (the queue is {state}: {why})"
+        return f" (the queue is {why})" if why == line.by_hand else f" (the queue is {state}: {why})"
     return f" ({lane.journal_trouble})" if lane.journal_trouble else ""
 
 
@@ -86,16 +115,23 @@ def _claimed(place: Place, line: Line | None, reader: Reader | None) -> Journey 
     return reader.last(place.queue.name, place.folder, place.name) if reader else None
 
 
+def in_words(journey: Journey) -> str:
+    """Say in which state a document is, and why."""
+    found = _carried(journey, "")
+    return f"it is {found.state}: {found.reason}"
+
+
 def _carried(journey: Journey, file: str) -> Explanation:
     if journey.state is State.FILED:
         outcome = "failed" if journey.error_source else "delivered"
         where = printable(journey.filed_name or journey.name)
         folder = "failed/" if journey.error_source else "done/"
         said = "; ".join((journey.answer and journey.answer.messages) or ()) or "the service took it"
-        return Explanation(
-            file, journey.queue, outcome, f"{said}; filed as {folder}{where}", moment(journey.filed_at or 0)
-        )
+        reason = "; ".join((said, f"filed as {folder}{where}", *journey.warnings))
+        return Explanation(file, journey.queue, outcome, reason, moment(journey.filed_at or 0))
     reason = journey.reason or _IN_WORDS[journey.state]
+    if journey.held:
+        reason += f"; `hotfolder resolve {journey.upload_id}` with --sent ID, --resend or --fail settles it"
     return Explanation(file, journey.queue, TOLD[journey.state], reason, moment(journey.claimed_at))
 
 
@@ -110,13 +146,8 @@ def _archived(place: Place, file: str) -> Explanation | None:
         finally:
             os.close(fd)
         messages = [m["Message"] for m in (record["response"] or {}).get("Messages") or []]
-        return Explanation(
-            file,
-            place.queue.name,
-            state,
-            "; ".join(messages) or "the service took it",
-            record["times"]["filed"],
-        )
+        reason = "; ".join([*(messages or ["the service took it"]), *record["warnings"]])
+        return Explanation(file, place.queue.name, state, reason, record["times"]["filed"])
     return None
 
 
@@ -166,7 +197,8 @@ def _verdict(place: Place, top: int) -> tuple[str | None, str]:
     """Judge the content of a file: the rule that ignores it, if one does, and the reason; raises OSError."""
     facts = examine(top, place.folder, place.name, fs_type=spool.file_system(top))
     extension = split(place.name)[1].decode("ascii", "replace")
-    verdict = judge(facts, place.queue.settle_s, rules_of(place.queue), extension)
+    rules = rules_of(place.queue, place.service_limit)
+    verdict = judge(facts, place.queue.settle_s, rules, extension)
     if isinstance(verdict, NoDocument):
         return verdict.rule, verdict.rule
     if isinstance(verdict, NotYet):

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotfolder import spool
 from hotfolder.arrivals import Inbox
+from hotfolder.backends import BACKENDS
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Rules
 from hotfolder.settings import Queue, Settings
@@ -20,6 +21,8 @@ class Place:
     area: str
     folder: bytes
     name: bytes
+    service_limit: int | None = field(default=None, compare=False)
+    """Largest document that the queue's service takes by default, in bytes; None: it states no limit."""
 
 
 Tops = dict[bytes, tuple[Queue, str]]
@@ -38,8 +41,13 @@ def place_of(settings: Settings, path: bytes) -> Place | None:
         for above in _ancestors(way):
             top = tops.get(os.path.realpath(above))
             if top is not None:
-                return Place(*top, *os.path.split(os.path.relpath(way, above)))
+                below = os.path.split(os.path.relpath(way, above))
+                return Place(*top, *below, _service_limit(settings, top[0]))
     return None
+
+
+def _service_limit(settings: Settings, queue: Queue) -> int | None:
+    return BACKENDS[settings.connections[queue.connection].backend].traits.max_bytes
 
 
 def tops_of(settings: Settings) -> Tops:
@@ -88,15 +96,16 @@ def opened(queue: Queue) -> Iterator[int]:
         os.close(top)
 
 
-def rules_of(queue: Queue) -> Rules:
-    """Return what a queue accepts, as far as its configuration says it: the service's own limit is left out."""
-    return Rules(queue.types, queue.min_size_bytes, queue.max_size.in_bytes(None), queue.patience_s)
+def rules_of(queue: Queue, service_limit: int | None) -> Rules:
+    """Return what a queue accepts, `service_limit` being the largest document its service takes, in bytes."""
+    limit = queue.max_size.in_bytes(service_limit)
+    return Rules(queue.types, queue.min_size_bytes, limit, queue.patience_s)
 
 
 def empty_inbox(queue: Queue) -> Inbox:
     """Return an inbox that sorts entries by the rules of a queue, as the daemon's does."""
     return Inbox(
-        rules_of(queue),
+        rules_of(queue, None),  # of the content nothing is judged here
         IgnoreRules(queue.ignore),
         settle_s=queue.settle_s,
         settle_max_s=queue.settle_max_s,

@@ -62,20 +62,25 @@ def _counts(now: Counter[str], queue: str, tallies: Mapping[tuple[str, str], int
     }
 
 
+def by_hand(queue: str, since: float) -> str:
+    """Say since when (seconds since 1970) a person has a queue paused, and what ends it."""
+    return f"paused by hand since {moment(since)}; `hotfolder resume {queue}` ends it"
+
+
 def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     """Return a queue's state and the reason where it is not simply at work."""
     if line.drop.offline:
-        return "offline", line.drop.offline
+        return "offline", "; ".join(filter(None, (line.drop.offline, line.by_hand)))
+    if line.by_hand:
+        return "paused", line.by_hand
     for gate in (lane.gate, line.gate):
         if gate.paused:
             return "paused", gate.reason
     trouble = lane.journal_trouble or line.blocked
     if trouble:
         return "paused", trouble
-    return (
-        "active",
-        line.filing_trouble or lane.gate.reason or line.gate.reason or _missing(line) or _stalled(line),
-    )
+    held_up = lane.gate.trouble or line.gate.trouble
+    return "active", line.filing_trouble or held_up or _missing(line) or _stalled(line)
 
 
 def _stalled(line: Line) -> str | None:
@@ -93,7 +98,11 @@ def report_without_daemon(settings: Settings, reader: Reader | None, now: float)
     """Return what journal and folders alone tell, in the same shape; a file counts as seen when it last changed."""
     states = reader.states() if reader else {}
     tallies = reader.tallies() if reader else {}
-    return {"queues": [_stopped(queue, states, tallies, now) for queue in settings.queues.values()]}
+    found = [_stopped(queue, states, tallies, now) for queue in settings.queues.values()]
+    for name, (since, _) in (reader.pauses() if reader else {}).items():
+        for queue in (q for q in found if q["name"] == name):
+            queue["reason"] = f"{queue['reason']}; {by_hand(name, since)}"
+    return {"queues": found}
 
 
 def _stopped(

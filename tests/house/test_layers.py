@@ -21,8 +21,8 @@ backends.digitoo backends.docdigitizer backends.memory backends.rossum
 backends
 arrivals
 claims delivery kinship
-filing followup
-pipeline premises recovery
+filing followup settlement
+audit pipeline premises recovery redelivery
 status
 service
 main

@@ -357,3 +357,19 @@ def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
     floor = made[1].upload_id[:14]
     assert journal.reader.document_ids("acme", floor, made[2].upload_id) == {"1"}
     assert journal.reader.document_ids("acme", id_floor(0), "") == {"0", "1", "2"}
+
+
+def test_everything_of_one_moment(journal: Journal) -> None:
+    """All documents come with their whole histories, those at rest too."""
+    made = journey()
+    journal.record(Entry(made, Event.CLAIM, NOW), None).result()
+    journal.record(Entry(replace(made, state=State.RETURNED), Event.RETURN, NOW), made.state).result()
+    other = journey()
+    journal.record(Entry(other, Event.CLAIM, NOW), None).result()
+    journeys, history = journal.reader.everything()
+    assert [(j.upload_id, j.state) for j in journeys] == [
+        (made.upload_id, State.RETURNED),
+        (other.upload_id, State.CLAIMED),
+    ]
+    assert history[made.upload_id] == [("claim", "claimed"), ("return", "returned")]
+    assert history[other.upload_id] == [("claim", "claimed")]

@@ -3,6 +3,9 @@ ALTER TABLE documents ADD COLUMN sha256 TEXT;
 UPDATE documents SET sha256 = json_extract(journey, '$.sha256');
 CREATE INDEX documents_by_content ON documents (queue, sha256) WHERE sha256 IS NOT NULL;
 
+-- `why` and `audit` tell a document's history.
+CREATE INDEX arrows_by_document ON arrows (upload_id);
+
 -- Each run of the daemon marks the work folders that it uses: a mark that is not in here tells that this journal
 -- is not the one that the folder knew (it was removed, or an old copy was put back).
 CREATE TABLE runs (
