@@ -1,6 +1,7 @@
 """Make journal and folders agree again before anything else happens: decide on repairs, then do them."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -96,20 +97,32 @@ class Recovered:
 
 
 def recover(
-    journal: Journal, queue: str, folders: spool.Folders, now: float, ask_after_s: float
+    journal: Journal,
+    queue: str,
+    folders: spool.Folders,
+    now: float,
+    ask_after_s: float,
+    busy: Callable[[], frozenset[str]] = frozenset,
 ) -> Recovered:
-    """Repair one queue; blocks. Nothing is sent and nothing is overwritten."""
+    """Repair one queue; blocks. Nothing is sent and nothing is overwritten.
+
+    `busy` tells which documents (upload ids) somebody works on at this moment: they are left alone.
+    """
     going_on: list[Journey] = []
     missing: list[Journey] = []
+    # Before and after: what is claimed meanwhile has a row that must not be repaired, and so has what was filed.
+    at_work = busy()
     unfinished = journal.reader.unfinished()
-    for journey in (j for j in unfinished if j.queue == queue):
+    at_work |= busy()
+    for journey in (j for j in unfinished if j.queue == queue and j.upload_id not in at_work):
         repair = repair_for(journey, _look(folders, journey))
         if isinstance(repair, Missing):
             missing.append(journey)
         repaired = _repair(journal, folders, repair, now, ask_after_s)
         if repaired is not None:
             going_on.append(repaired)
-    _return_orphans(journal, queue, folders, frozenset(j.upload_id for j in unfinished), now)
+    known = frozenset(j.upload_id for j in unfinished) | at_work
+    _return_orphans(journal, queue, folders, (known, busy), now)
     return Recovered(going_on, missing)
 
 
@@ -170,10 +183,14 @@ def _record(
 
 
 def _return_orphans(
-    journal: Journal, queue: str, folders: spool.Folders, known: frozenset[str], now: float
+    journal: Journal,
+    queue: str,
+    folders: spool.Folders,
+    known: tuple[frozenset[str], Callable[[], frozenset[str]]],
+    now: float,
 ) -> None:
-    names = [os.fsencode(n) for n in os.listdir(folders.work)]
-    for in_work, original in orphans(names, known):
+    names = spool.names_in(folders.work)
+    for in_work, original in orphans(names, known[0] | known[1]()):
         upload_id = original_name(in_work)
         assert upload_id is not None  # noqa: S101 — `orphans` has taken it apart already
         row = journal.reader.find(upload_id[0])

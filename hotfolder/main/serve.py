@@ -29,10 +29,8 @@ def run(context: click.Context, config: Path | None) -> None:
     """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
     _until_started(0)
     settings = load(context, config)
-    in_time = asyncio.run(_run(settings))
+    asyncio.run(_run(settings))
     sys.stdout.flush()
-    if not in_time:
-        os._exit(0)  # a request outlived the grace period; its document is journalled as uncertain
 
 
 @click.command()
@@ -72,10 +70,15 @@ def _until_started(code: int) -> None:
         signal.signal(ending, end)
 
 
-async def _run(settings: "Settings") -> bool:
+async def _run(settings: "Settings") -> None:
     service = _service(settings)
     try:
-        return await service.run()
+        in_time = await service.run()
+        if not in_time:
+            # A request outlived the grace period (its document is journalled as uncertain), or a look at a folder
+            # that hangs: Python would wait for their threads for ever.
+            sys.stderr.flush()
+            os._exit(0)
     except Exception as problem:  # noqa: BLE001 — the last place that can say what ended the program
         _give_up(problem)
 

@@ -23,6 +23,8 @@ from hotfolder.states import Event
 
 _LONGEST_NAP_S = 3600.0
 _RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
+_SLOW_DISK_S = 5.0
+"""A document that is still being claimed after this long takes no place of the connection any more."""
 _CLEAR = frozenset({Event.ACCEPT, Event.DELIVER, Event.REFUSE})
 """Arrows that prove that the service answers."""
 
@@ -67,9 +69,7 @@ class Lane:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more and let running requests finish; tell whether they did within `grace_s` seconds."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
-        in_time = not self.active
+        in_time = not self._tasks or not (await asyncio.wait(self._tasks, timeout=grace_s))[1]
         for task in self._tasks:
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -123,7 +123,7 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            if line.drop.inbox.ready and line.gate.allows(now, 0) and line.drop.folders is not None:
+            if line.drop.inbox.ready and line.gate.allows(now, 0) and not line.drop.offline:
                 return lambda line=line: self._take_in(line)  # type: ignore[misc]
         return None
 
@@ -226,7 +226,7 @@ class Lane:
         line.drop.look_again(arrival)
 
     async def _send(self, line: Line, journey: Journey) -> None:
-        if line.drop.folders is None:
+        if line.drop.offline:
             self._later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
         sending = step(journey, Event.SEND, sent_name=journey.sent_name or sent_name(journey), reason=None)
@@ -242,7 +242,7 @@ class Lane:
     async def _take_up(self, errand: Errand) -> None:
         """Go on with a claimed document whose moment has come."""
         line, journey, polls = errand.line, errand.journey, errand.polls
-        if line.drop.folders is None:
+        if line.drop.offline:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
         steps = {State.CLAIMED: self._return, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
@@ -375,4 +375,12 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _on_disk(self, line: Line, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(line.disk, work)
+        job = asyncio.get_running_loop().run_in_executor(line.disk, work)
+        if not (await asyncio.wait({job}, timeout=_SLOW_DISK_S))[0]:
+            self.active -= 1  # other queues of this connection go on
+            self._wake.set()
+            try:
+                await asyncio.wait({job})
+            finally:
+                self.active += 1
+        return job.result()

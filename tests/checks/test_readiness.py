@@ -164,3 +164,15 @@ def test_the_window_grows_within_bounds(window_s: float, gap_s: float, ceiling_s
     assert grown <= max(window_s, ceiling_s)
     if 2 * gap_s <= ceiling_s:
         assert grown >= 2 * gap_s
+
+
+def test_a_hard_link_to_a_file_of_somebody_else_waits_and_is_then_refused() -> None:
+    """It could be a file that whoever put it here may not read."""
+    rules = Rules(frozenset({"application/pdf"}), 1, None, 60.0)
+    waiting = judge(facts(borrowed=True), 1.0, rules, ".pdf")
+    assert isinstance(waiting, NotYet)
+    assert "hard link" in waiting.reason
+    refused = judge(facts(borrowed=True), 61.0, rules, ".pdf")
+    assert isinstance(refused, Unfit)
+    assert refused.answer.status_code == 422
+    assert "Copy it" in (refused.answer.messages or ("",))[0]
