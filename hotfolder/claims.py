@@ -137,6 +137,7 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     was, or under a free name beside it. Raises OSError for trouble with the disk, then too, and
     `StuckError` where it could not be put back.
     """
+    folders.stay_ours()
     note = _note(journey)
     if note is not None:
         spool.write_note(note_name(journey.upload_id), note, folders.work)
@@ -182,7 +183,7 @@ def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
         raise ClaimFailedError("something that is no file took its place", came_back=True) from None
     try:
         stamp = spool.stamp_of(status)
-        if not stamp.same_content(journey.stamp):
+        if not _unchanged(stamp, journey.stamp, folders.fs_type):
             raise ClaimFailedError("it changed in the moment of its claim", came_back=True)
         if spool.has_writer(fd):
             raise ClaimFailedError("its writer came back in the moment of its claim", came_back=True)
@@ -195,6 +196,13 @@ def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
         return stamp, digest
     finally:
         os.close(fd)
+
+
+def _unchanged(now: Stamp, before: Stamp, fs_type: str) -> bool:
+    """Tell whether a move left the content as it was; on some file systems it gives the file another number."""
+    if spool.keeps_numbers(fs_type):
+        return now.same_content(before)
+    return (now.size, now.mtime_ns) == (before.size, before.mtime_ns)
 
 
 def _digest(fd: int) -> str:

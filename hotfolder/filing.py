@@ -129,7 +129,7 @@ def remove_leftovers(folders: spool.Folders, archive: str) -> None:
     pending = [b""]
     while pending:
         folder = pending.pop()
-        with suppress(FileNotFoundError), folders.archive(archive, folder, create=False) as fd:
+        with suppress(FileNotFoundError), folders.archive(archive, folder, make=False) as fd:
             for entry in list(os.scandir(fd)):
                 name = os.fsencode(entry.name)
                 if entry.is_dir(follow_symlinks=False):

@@ -14,7 +14,9 @@ from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
 from hotfolder.backends.base import DeliveryError, Finding
-from hotfolder.journal import library
+from hotfolder.grounds import Grounds
+from hotfolder.journal import JournalError, Reader, library
+from hotfolder.model import Ground
 from hotfolder.settings import Queue, Settings
 
 _ROOMY_BYTES = 1 << 30
@@ -90,8 +92,9 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     yield from _limits(len(settings.queues))
     yield Finding(True, library())
     yield from _state(settings.state_dir)
+    known = _known_grounds(settings.state_dir)
     for queue in settings.queues.values():
-        yield from _queue(queue)
+        yield from _queue(queue, Grounds(queue.name, known))
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
@@ -146,11 +149,26 @@ def _space(what: str, path: str) -> Finding:
     return Finding(left >= _ROOMY_BYTES, f"{what} {path}: {left / 1e9:.1f} GB free")
 
 
-def _queue(queue: Queue) -> Iterator[Finding]:
+def _known_grounds(state_dir: Path) -> dict[str, Ground]:
+    """Return what the folders stood on when a daemon last used them: nothing must be made on a bare mount point."""
+    try:
+        reader = Reader(state_dir)
+    except JournalError:
+        return {}
+    try:
+        return reader.grounds()
+    finally:
+        reader.close()
+
+
+def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
     where = f"queue {queue.name}: {queue.folder}"
     try:
-        folders = spool.Folders(str(queue.folder))
+        folders = spool.Folders(str(queue.folder), grounds.stand)
     except OSError as problem:
+        if str(queue.folder) in str(problem.strerror):  # it says itself what to do
+            yield Finding(False, f"queue {queue.name}: {problem.strerror}")
+            return
         yield Finding(
             False,
             f"{where}: {problem.strerror}; make it (hotfolder init, install -d) and let the service's user write there",
@@ -159,6 +177,7 @@ def _queue(queue: Queue) -> Iterator[Finding]:
     try:
         yield _space(f"queue {queue.name}", str(queue.folder))
         yield _private(queue, folders)
+        yield from _steady(where, folders)
         yield _rename(where, folders)
         yield _events(where, folders, queue.poll)
         for archive in (queue.done, queue.failed):
@@ -176,6 +195,14 @@ def _private(queue: Queue, folders: spool.Folders) -> Finding:
         else f"must belong to the service's user: chown it and chmod 700 {queue.folder}/.hotfolder"
     )
     return Finding(fine, f"queue {queue.name}: the work folder {advice}")
+
+
+def _steady(where: str, folders: spool.Folders) -> Iterator[Finding]:
+    """Say where others may rename the work folder away, which nobody can prevent and the daemon can only notice."""
+    mode = os.fstat(folders.drop).st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        advice = "chmod +t prevents it, where the service's user owns the folder"
+        yield Finding(True, f"{where}: whoever may write there may rename .hotfolder away; {advice}")
 
 
 def _rename(where: str, folders: spool.Folders) -> Finding:

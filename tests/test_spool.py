@@ -59,7 +59,7 @@ def _refusing(code: int) -> Callable[..., int]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to move a file without replacing one."""
     if request.param != "renameat2":
-        monkeypatch.setattr(spool, "_renameat2", _refusing(errno.EINVAL))
+        monkeypatch.setattr(spool.files, "_renameat2", _refusing(errno.EINVAL))
     return str(request.param)
 
 
@@ -117,7 +117,7 @@ def test_every_answer_that_means_no_such_call(
     code: int, here: int, there: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a file system says instead of "no such call", the file is moved."""
-    monkeypatch.setattr(spool, "_renameat2", _refusing(code))
+    monkeypatch.setattr(spool.files, "_renameat2", _refusing(code))
     put(here, b"a.pdf")
     spool.move(b"a.pdf", here, b"a.pdf", there)
     assert names(there) == [b"a.pdf"]
@@ -126,7 +126,7 @@ def test_every_answer_that_means_no_such_call(
 @pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC, errno.EIO, errno.EROFS, errno.EXDEV])
 def test_trouble_is_passed_on(code: int, here: int, there: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real trouble of the file system is not answered with another way to move."""
-    monkeypatch.setattr(spool, "_renameat2", _refusing(code))
+    monkeypatch.setattr(spool.files, "_renameat2", _refusing(code))
     put(here, b"a.pdf")
     with pytest.raises(OSError, match=os.strerror(code)) as caught:
         spool.move(b"a.pdf", here, b"a.pdf", there)
@@ -138,7 +138,7 @@ def test_a_move_that_was_cut_off_between_link_and_unlink_is_finished(
     here: int, there: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two names of one file, as a crash leaves them, become one by moving again: never two documents."""
-    monkeypatch.setattr(spool, "_renameat2", _refusing(errno.EINVAL))
+    monkeypatch.setattr(spool.files, "_renameat2", _refusing(errno.EINVAL))
     put(here, b"a.pdf", b"content")
     os.link(b"a.pdf", b"b.pdf", src_dir_fd=here, dst_dir_fd=there)
     spool.move(b"a.pdf", here, b"b.pdf", there)
@@ -174,7 +174,7 @@ def test_copy_over_keeps_content_mode_and_time(
     here: int, there: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy has the content, the mode whatever the umask, and the time of the original."""
-    monkeypatch.setattr(spool, "COPY_PIECE_BYTES", 4)
+    monkeypatch.setattr(spool.files, "COPY_PIECE_BYTES", 4)
     put(here, b"a.pdf", b"0123456789")
     os.chmod(b"a.pdf", 0o664, dir_fd=here)
     os.utime(b"a.pdf", ns=(1, 2), dir_fd=here)
@@ -222,8 +222,8 @@ def test_a_copy_that_is_cut_off_anywhere_leaves_no_half_file(
     source, _ = spool.open_document(b"a.pdf", at)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(spool, "COPY_PIECE_BYTES", 16)
-            patch.setattr(spool, "_renameat2", _refusing(errno.EINVAL))
+            patch.setattr(spool.files, "COPY_PIECE_BYTES", 16)
+            patch.setattr(spool.files, "_renameat2", _refusing(errno.EINVAL))
             _fail(patch, step, number, Boom() if crash else OSError(errno.EIO, "played"))
             with suppress(Boom, OSError):
                 spool.copy_over(source, b"b.pdf", at, TEMPORARY)
@@ -269,7 +269,7 @@ def test_content_is_durable_before_its_name_appears(
     put(here, b"a.pdf", b"content")
     source, _ = spool.open_document(b"a.pdf", here)
     seen: list[str] = []
-    for owner, name in ((os, "fsync"), (spool, "move"), (os, "rename")):
+    for owner, name in ((os, "fsync"), (spool.files, "move"), (os, "rename")):
         _watched(monkeypatch, owner, name, seen)
     spool.copy_over(source, b"b.pdf", there, TEMPORARY)
     spool.write_new(b"b.json", b"{}", there, TEMPORARY)
@@ -300,7 +300,7 @@ def test_a_leftover_of_a_crash_is_no_hindrance(here: int) -> None:
 @pytest.mark.parametrize("other", [b"", b"012345678", b"0123456780", b"0123456789x"])
 def test_same_bytes(other: bytes, here: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are the same when every byte is, across the borders of pieces too."""
-    monkeypatch.setattr(spool, "COPY_PIECE_BYTES", 4)
+    monkeypatch.setattr(spool.files, "COPY_PIECE_BYTES", 4)
     put(here, b"a", b"0123456789")
     put(here, b"b", other)
     put(here, b"c", b"0123456789")

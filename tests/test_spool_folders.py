@@ -223,7 +223,7 @@ def test_a_work_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / ".hotfolder").symlink_to("elsewhere")
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(OSError, match=NO_WAY):
+    with pytest.raises(OSError, match="hotfolder is no folder but a symbolic link"):
         spool.Folders(str(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -252,7 +252,8 @@ def test_an_archive_that_is_a_link_is_not_followed(folders: spool.Folders, drop_
     """A person who can write to the drop folder cannot have documents filed elsewhere."""
     (drop_path.parent / "elsewhere").mkdir()
     (drop_path / "done").symlink_to("../elsewhere")
-    with pytest.raises(OSError, match=NO_WAY), folders.archive(str(drop_path / "done"), b""):
+    path = str(drop_path / "done")
+    with pytest.raises(OSError, match="done is no folder but a symbolic link"), folders.archive(path, b""):
         pass
 
 
@@ -274,3 +275,51 @@ def test_touch_leaves_nothing(here: int) -> None:
     spool.touch(b".canary", here)
     assert os.listdir(here) == []
     spool.remove(b".canary", here)
+
+
+# Strangers ---------------------------------------------------------------------------------------
+
+
+def test_a_work_folder_that_is_open_to_others_is_made_private(tmp_path: Path) -> None:
+    """It is ours, so its rights are ours to mend, and that is said."""
+    (tmp_path / ".hotfolder").mkdir()
+    (tmp_path / ".hotfolder").chmod(0o777)
+    opened = spool.Folders(str(tmp_path))
+    assert stat.S_IMODE((tmp_path / ".hotfolder").stat().st_mode) == 0o700
+    assert "mode 777" in str(opened.remark)
+    opened.stay_ours()
+    (tmp_path / ".hotfolder").chmod(0o770)
+    assert opened.moved_away()
+    with pytest.raises(PermissionError, match="other rights"):
+        opened.stay_ours()
+    opened.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    """As work folder and as archive; the probe for who owns what we make leaves nothing behind."""
+    for name in (".hotfolder", "done"):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, 65534, 65534)
+    with pytest.raises(PermissionError, match="belongs to user 65534"):
+        spool.Folders(str(tmp_path))
+    os.chown(tmp_path / ".hotfolder", 0, 0)
+    opened = spool.Folders(str(tmp_path))
+    path = str(tmp_path / "done")
+    with pytest.raises(PermissionError, match="done belongs to user 65534"), opened.archive(path, b""):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".hotfolder", "done"]
+    opened.close()
+
+
+def test_a_link_that_is_turned_elsewhere_is_noticed(tmp_path: Path) -> None:
+    """The path that was configured counts, not where it led."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "in").symlink_to("one")
+    opened = spool.Folders(str(tmp_path / "in"))
+    assert not opened.moved_away()
+    (tmp_path / "in").unlink()
+    (tmp_path / "in").symlink_to("two")
+    assert opened.moved_away()
+    opened.close()

@@ -243,7 +243,7 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path, journal: Journal) -> N
     for name in (b"a.tmp", b"b.png"):
         stamp = stamp_of(os.lstat(os.path.join(os.fsencode(top), name)))
         shop.drop.inbox.observe(Seen(b"", name, Kind.FILE, stamp), 0.0, NOW)
-    shop.drop.offline = None
+    shop.drop._offline = None
     assert state_of(shop.lane, shop.line) == ("active", None)
     shop.line._means.recorder.trouble = "the journal cannot be written: disk full"
     assert state_of(shop.lane, shop.line) == ("paused", "the journal cannot be written: disk full")

@@ -1,12 +1,24 @@
 """Notice what lands in a drop folder: the kernel's events are hints, the own scan is the truth.
 
-`watch` listens to the kernel, `scan` looks at the folder and at single files, and `inbox` keeps what is
-known of every entry and says which documents are ready.
+`watch` listens to the kernel, `scan` looks at the folder and at single files, `reach` notices a folder that
+does not answer, and `inbox` keeps what is known of every entry and says which documents are ready.
 """
 
 from hotfolder.arrivals.drop import DropFolder, Habits
 from hotfolder.arrivals.ears import NOT_LOOKED_AT
 from hotfolder.arrivals.inbox import Arrival, Entry, Inbox
+from hotfolder.arrivals.reach import Threads, patiently
 from hotfolder.arrivals.watch import Watch, WatchError
 
-__all__ = ["NOT_LOOKED_AT", "Arrival", "DropFolder", "Entry", "Habits", "Inbox", "Watch", "WatchError"]
+__all__ = [
+    "NOT_LOOKED_AT",
+    "Arrival",
+    "DropFolder",
+    "Entry",
+    "Habits",
+    "Inbox",
+    "Threads",
+    "Watch",
+    "WatchError",
+    "patiently",
+]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from loguru import logger
 
@@ -14,12 +13,11 @@ from hotfolder import spool
 from hotfolder.arrivals import scan
 from hotfolder.arrivals.ears import NOT_LOOKED_AT, Ears
 from hotfolder.arrivals.inbox import Arrival, Inbox, Key
+from hotfolder.arrivals.reach import SILENT_S, Reach
 from hotfolder.arrivals.watch import Hint, Watch
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Facts, Kind
 from hotfolder.model import Clock
-
-T = TypeVar("T")
 
 _SPACING_S = 0.002
 """Between two rounds: a copy makes hundreds of events, one look serves them all."""
@@ -51,13 +49,18 @@ class DropFolder:
         self.habits = habits
         self.inbox = inbox
         self.folders: spool.Folders | None = None
-        self.offline: str | None = NOT_LOOKED_AT
+        self._offline: str | None = NOT_LOOKED_AT
         self.last_scan: float | None = None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_learned: Callable[[float], object] = lambda _: None
+        self.open: Callable[[str], spool.Folders] = spool.Folders
+        """Opens the folder at a path, in a thread; raises OSError where it is not to be used."""
         self.admit: Callable[[spool.Folders], None] = lambda _: None
         """Run in a thread on freshly opened folders, before anything in them is looked at."""
-        self.ears = Ears(habits.name, habits.poll, watch, clock, self._hint)
+        self.dismiss: Callable[[], None] = lambda: None
+        """Run in a thread when the folder went offline: nothing must keep it open."""
+        self.reach = Reach(disk, clock, self._tell_of_silence)
+        self.ears = Ears((habits.name, habits.poll), watch, clock, self.reach, self._hint)
         self.ears.on_deaf = self._look_soon
         self.disk = disk
         """Threads of this queue alone: a share that hangs keeps no other queue waiting."""
@@ -79,11 +82,24 @@ class DropFolder:
                     await self._round()
                     await self._pause(self._next_moment() - self._clock.monotonic())
                 except OSError as problem:
-                    self._lost(problem)
-                    await self._pause(self._trouble_s)
-                    self._trouble_s = min(self._trouble_s * 2, _OFFLINE_MAX_S)
+                    await self._lost(problem)
+                    await self._nap(self._trouble_s)
+                    self._trouble_s = min(self._trouble_s * 2, _OFFLINE_MAX_S, self.habits.rescan_s)
         finally:
             self._close()
+
+    @property
+    def offline(self) -> str | None:
+        """Return why nothing can be done in the folder, None where it can."""
+        if self.silent:
+            since = f"the folder does not answer since {self.reach.silent_s:.0f} s"
+            return f"{self.habits.path}: {since}; look after its server, the network and the mount"
+        return self._offline
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether the folder does not answer."""
+        return self.reach.silent_s >= SILENT_S
 
     @property
     def behind(self) -> bool:
@@ -124,16 +140,18 @@ class DropFolder:
             self.on_ready()
 
     async def _open(self) -> None:
-        self.folders = await self._in_thread(self._admitted)
-        if self.offline:
+        self.folders = await self.reach.ask(self._admitted)
+        if self.folders.remark:
+            logger.warning("queue {}: {}", self.habits.name, self.folders.remark)
+        if self._offline:
             logger.info("queue {}: watching {}", self.habits.name, printable(os.fsencode(self.folders.path)))
-        self.offline = None
+        self._offline = None
         self._trouble_s = _OFFLINE_FIRST_S
         self._rescan = True
-        self.ears.arm(self.folders)
+        await self.ears.arm(self.folders)
 
     def _admitted(self) -> spool.Folders:
-        folders = spool.Folders(self.habits.path)
+        folders = self.open(self.habits.path)
         try:
             self.admit(folders)
         except BaseException:
@@ -141,13 +159,23 @@ class DropFolder:
             raise
         return folders
 
-    def _lost(self, problem: OSError) -> None:
+    async def _lost(self, problem: OSError) -> None:
         """Let go of a folder that cannot be read, and say so once."""
-        reason = f"{self.habits.path}: {problem.strerror or problem}"
-        if reason != self.offline:
+        path, reason = self.habits.path, problem.strerror or str(problem)
+        reason = reason if path in reason else f"{path}: {reason}"
+        if reason != self._offline:
             logger.error("queue {} is offline: {}; tried again until it works", self.habits.name, reason)
         self._close()
-        self.offline = reason
+        self._offline = reason
+        await self.reach.ask(self.dismiss)
+
+    def _tell_of_silence(self, silent: bool) -> None:  # noqa: FBT001 — a fact
+        if silent:
+            text = "queue {} is offline: {} does not answer; look after its server, the network and the mount"
+            logger.error(text, self.habits.name, self.habits.path)
+        else:
+            logger.info("queue {}: {} answers again", self.habits.name, self.habits.path)
+            self.on_ready()
 
     def _close(self) -> None:
         self.ears.disarm()
@@ -155,23 +183,22 @@ class DropFolder:
 
     async def _scan_all(self) -> None:
         folders = self._need_folders()
-        if await self._in_thread(folders.moved_away):
+        if await self.reach.ask(folders.moved_away):
             logger.warning(
                 "queue {}: its folder, or the work folder in it, was replaced; watching the new one",
                 self.habits.name,
             )
             self._close()
+            self._offline = NOT_LOOKED_AT
             await self._open()
             folders = self._need_folders()
-        elif self.ears.lost_top:
-            self.ears.arm(folders)
+        else:
+            await self.ears.mend(folders)
         self._rescan = False
         self._hinted.clear()
         self._subtrees.clear()
         self.ears.miss_canary()
-        found = await self._in_thread(
-            lambda: list(scan.entries(folders.drop, enters=self.inbox.enters, skip=self.habits.own_folders))
-        )
+        found = await self.reach.ask(lambda: self._entries(folders, {b""}))
         self.inbox.begin_scan()
         for seen in found:
             self._observe(seen)
@@ -179,21 +206,31 @@ class DropFolder:
         if self.habits.recursive:
             subfolders = self._folders_in(found)
             self.ears.leave_all_but(subfolders)
-            self._subtrees |= self.ears.listen_to(subfolders)
+            self._subtrees |= await self.ears.listen_to(folders, subfolders)
         self.last_scan = self._clock.wall()
         self.scans += 1
         interval = (
             self.habits.rescan_s if self.ears.hearing else min(self.habits.interval_s, self.habits.rescan_s)
         )
         self._next_scan = self._clock.monotonic() + interval
-        self.ears.release_canary(folders)
+        await self.ears.release_canary(folders)
+
+    def _entries(self, folders: spool.Folders, starts: set[bytes]) -> list[scan.Seen | scan.Unseen]:
+        enters, skip = self.inbox.enters, self.habits.own_folders
+        return [
+            seen
+            for start in starts
+            for seen in self.reach.signing(scan.entries(folders.drop, enters=enters, skip=skip, start=start))
+        ]
 
     async def _look_at_hinted(self) -> None:
         if not self._hinted:
             return
         folders = self._need_folders()
         hinted, self._hinted = self._hinted, {}
-        found = await self._in_thread(lambda: [scan.entry(folders.drop, *key) for key in hinted])
+        found = await self.reach.ask(
+            lambda: list(self.reach.signing(scan.entry(folders.drop, *key) for key in hinted))
+        )
         for seen in found:
             self._observe(seen)
         now = self._clock.monotonic()
@@ -204,27 +241,21 @@ class DropFolder:
     async def _look_at_subtrees(self) -> None:
         if not self._subtrees:
             return
-        folders, habits = self._need_folders(), self.habits
+        folders = self._need_folders()
         starts, self._subtrees = self._subtrees, set()
-        found = await self._in_thread(
-            lambda: [
-                seen
-                for start in starts
-                for seen in scan.entries(
-                    folders.drop, enters=self.inbox.enters, skip=habits.own_folders, start=start
-                )
-            ]
-        )
+        found = await self.reach.ask(lambda: self._entries(folders, starts))
         for seen in found:
             self._observe(seen)
-        self._subtrees |= self.ears.listen_to(starts | self._folders_in(found))
+        self._subtrees |= await self.ears.listen_to(folders, starts | self._folders_in(found))
 
     def _observe(self, seen: scan.Seen | scan.Unseen) -> None:
         if isinstance(seen, scan.Unseen):
             if seen.gone:
                 self.inbox.forget((seen.folder, seen.name))
             else:
-                self.inbox.unseen((seen.folder, seen.name), seen.problem)
+                self.inbox.unseen(
+                    (seen.folder, seen.name), seen.problem, self._clock.monotonic(), self._clock.wall()
+                )
         elif self.inbox.observe(seen, self._clock.monotonic(), self._clock.wall()):
             self.learned()
 
@@ -247,7 +278,8 @@ class DropFolder:
         keys = self.inbox.due(self._clock.monotonic())
         if not keys:
             return
-        for key, facts in await self._in_thread(lambda: [(k, _examined(folders, k)) for k in keys]):
+        looks = ((key, _examined(folders, key)) for key in keys)
+        for key, facts in await self.reach.ask(lambda: list(self.reach.signing(looks))):
             now = self._clock.monotonic()
             if isinstance(facts, Facts):
                 self.inbox.examined(key, facts, now, self._clock.wall())
@@ -273,8 +305,12 @@ class DropFolder:
             await asyncio.sleep(min(seconds, _SPACING_S))
         self._wake.clear()
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.disk, work)
+    async def _nap(self, seconds: float) -> None:
+        """Wait before the next try, however much there is to look at; whoever wakes us ends it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
 
     def _need_folders(self) -> spool.Folders:
         if self.folders is None:

@@ -15,6 +15,8 @@ from hotfolder.model import Stamp
 Key = tuple[bytes, bytes]
 """Folder below the drop folder, and base name."""
 
+_UNKNOWN = Stamp(0, 0, 0, 0, 0)
+"""The version of an entry that could not be looked at."""
 _READY_AHEAD = 256
 """Documents judged ready ahead of their claim; more would go stale and cost memory."""
 _PUT_OFF_S, _LONGEST_PUT_OFF_S = 30.0, 3600.0
@@ -92,10 +94,13 @@ class Inbox:
         key = (seen.folder, seen.name)
         if key in self._taken and self._taken[key].ino == seen.stamp.ino:
             return False
-        if seen.kind is Kind.FOLDER and self._recursive and not self._ignore.match(seen.name):
-            self.forget(key)
-            return False
         known = self.entries.get(key)
+        if seen.kind is Kind.FOLDER and self._recursive and not self._ignore.match(seen.name):
+            if (
+                known is not None and known.stamp != _UNKNOWN
+            ):  # what could not be listed is told of after this
+                self.forget(key)
+            return False
         if known is not None and known.stamp == seen.stamp:
             known.generation = self._generation
             return False
@@ -131,12 +136,14 @@ class Inbox:
         entry.reason = f"{reason}; tried again"
         return until
 
-    def unseen(self, key: Key, problem: str) -> None:
-        """Take note of an entry that could not be looked at: it stays what it was."""
-        entry = self.entries.get(key)
-        if entry is not None:
-            entry.generation = self._generation
-            entry.reason = f"it cannot be looked at: {problem}"
+    def unseen(self, key: Key, problem: str, now: float, wall: float) -> None:
+        """Take note of an entry that could not be looked at: it stays what it was, and the next scan looks again."""
+        if key in self._taken:
+            return
+        rule = self._ignore.match_path(*key)
+        entry = self.entries.setdefault(key, Entry(_UNKNOWN, wall, now, "", rule))
+        entry.generation = self._generation
+        entry.reason = entry.rule or f"it cannot be looked at: {problem}"
 
     def closed(self, key: Key, now: float) -> None:
         """Take note that a writer has just closed it."""

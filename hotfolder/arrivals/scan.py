@@ -50,8 +50,7 @@ def entries(
         folder = pending.pop()
         try:
             with spool.below(top, folder) as fd:
-                names = [os.fsencode(n) for n in os.listdir(fd)]
-                for name in names:
+                for name in spool.names_in(fd):
                     if not folder and name in skip:
                         continue
                     seen = _entry(folder, name, fd)
@@ -141,4 +140,5 @@ def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:
         blank=media_type is None and bool(head) and not head.strip(b"\0"),
         cut_short=media_type is None and may_become(head),
         record=is_record(head),
+        borrowed=status.st_nlink > 1 and status.st_uid != os.geteuid(),
     )

@@ -55,6 +55,8 @@ class Facts:
     """Whether it ends within what could become the signature of a document."""
     record: bool = False
     """Whether it is a sidecar of ours, which people move along with its document."""
+    borrowed: bool = False
+    """Whether it has another name (a hard link) and its owner is not the service's own user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ Verdict = Ready | NotYet | Unfit | NoDocument
 
 RECORD_RULE = "the record of an earlier upload (by its content); the document is taken without it, and it may be deleted"
 
+_BORROWED = (
+    "the file has another name as well (it is a hard link) and belongs to somebody else, so it could be a file that "
+    "whoever put it here may not read"
+)
+
 
 def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Verdict:
     """Judge a file that has been quiet for `quiet_s` seconds: "not ready" is always "not yet"."""
@@ -100,7 +107,7 @@ def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Ve
         return NotYet(hindrance, _again(quiet_s))
     if facts.record and name_extension.lower() == ".json":
         return NoDocument(RECORD_RULE)
-    doubt = _incomplete(facts, rules)
+    doubt = _BORROWED if facts.borrowed else _incomplete(facts, rules)
     if doubt:
         if quiet_s < rules.patience_s:
             return NotYet(doubt, min(_again(quiet_s), rules.patience_s - quiet_s))
@@ -108,7 +115,7 @@ def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Ve
             Answer(
                 422,
                 "INCOHERENT_DATA",
-                (f"{_sentence(doubt)}. Nothing changed for {_span(quiet_s)}. Scan or export it again.",),
+                (f"{_sentence(doubt)}. Nothing changed for {_span(quiet_s)}. {_advice(facts)}",),
             ),
             facts.media_type,
         )
@@ -180,6 +187,10 @@ def _accepted(facts: Facts, extension: str) -> Ready:
 def _again(quiet_s: float) -> float:
     """Look again after a tenth of the quiet so far: soon at first, then ever more rarely."""
     return min(max(quiet_s / 10, 0.2), 30.0)
+
+
+def _advice(facts: Facts) -> str:
+    return "Copy it here instead of linking it." if facts.borrowed else "Scan or export it again."
 
 
 def _sentence(text: str) -> str:

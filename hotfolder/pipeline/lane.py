@@ -38,6 +38,8 @@ from hotfolder.states import Event
 
 _LONGEST_NAP_S = 3600.0
 _RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
+_SLOW_DISK_S = 5.0
+"""A document that is still being claimed after this long takes no place of the connection any more."""
 
 
 class Lane:
@@ -86,9 +88,7 @@ class Lane:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more and let running requests finish; tell whether they did within `grace_s` seconds."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
-        in_time = not self.active
+        in_time = not self._tasks or not (await asyncio.wait(self._tasks, timeout=grace_s))[1]
         for task in self._tasks:
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -162,7 +162,7 @@ class Lane:
 
     def _may_claim(self, line: Line) -> bool:
         """Tell whether the disk allows a claim; after trouble with it, one claim at a time finds out."""
-        if line.drop.folders is None:
+        if line.drop.offline:
             return False
         return line.blocked is None or (line.blocked == line.claim_trouble and not line.parked)
 
@@ -289,7 +289,7 @@ class Lane:
         line.drop.look_again(arrival)
 
     async def _send(self, line: Line, journey: Journey) -> None:
-        if line.drop.folders is None:
+        if line.drop.offline:
             self._later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
         sending = step(journey, Event.SEND, sent_name=journey.sent_name or sent_name(journey), reason=None)
@@ -305,7 +305,7 @@ class Lane:
     async def _take_up(self, errand: Errand) -> None:
         """Go on with a claimed document whose moment has come."""
         line, journey, polls = errand.line, errand.journey, errand.polls
-        if line.drop.folders is None:
+        if line.drop.offline:
             self._later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
         if line.by_hand and journey.state is State.DEFERRED:
@@ -465,4 +465,12 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _on_disk(self, line: Line, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(line.disk, work)
+        job = asyncio.get_running_loop().run_in_executor(line.disk, work)
+        if not (await asyncio.wait({job}, timeout=_SLOW_DISK_S))[0]:
+            self.active -= 1  # other queues of this connection go on
+            self._wake.set()
+            try:
+                await asyncio.wait({job})
+            finally:
+                self.active += 1
+        return job.result()

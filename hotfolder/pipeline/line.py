@@ -8,7 +8,7 @@ from functools import partial
 
 from loguru import logger
 
-from hotfolder.arrivals import DropFolder
+from hotfolder.arrivals import DropFolder, patiently
 from hotfolder.backends.base import Parcel
 from hotfolder.checks.names import printable
 from hotfolder.claims import Origin, pieces, work_name
@@ -18,7 +18,7 @@ from hotfolder.model import Clock, Journey, State
 from hotfolder.pipeline.recorder import Recorder
 from hotfolder.retry import Gate
 from hotfolder.settings import Queue
-from hotfolder.spool import Folders
+from hotfolder.spool import Folders, is_remote
 from hotfolder.states import Event
 
 _MOST_AT_ONCE = 64
@@ -26,6 +26,8 @@ _GATHER_S = 0.05
 """How long a final document waits for others: nobody waits for its filing, and every sync that is shared is one
 fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
+_PIECE_WITHIN_S = 30.0
+"""A piece of a document (256 KiB) that its share does not hand over in this time keeps no request waiting longer."""
 
 
 def _threads(number: int, name: str) -> Executor:
@@ -129,7 +131,11 @@ class Line:
     def parcel(self, journey: Journey) -> Parcel:
         """Return a document as it goes out."""
         folders = self.folders
-        return parcel_for(journey, self.queue, lambda: pieces(folders, journey))
+        if not is_remote(folders.fs_type):
+            return parcel_for(journey, self.queue, lambda: pieces(folders, journey))
+        # A share that hangs must not hold a thread of the connection, which serves other queues, too.
+        read = partial(patiently, self.disk, within_s=_PIECE_WITHIN_S)
+        return parcel_for(journey, self.queue, lambda: read(pieces(folders, journey)))
 
     def to_file(self, journey: Journey) -> None:
         """Have a final document filed; it is tried until it works."""

@@ -29,7 +29,7 @@ class Told:
 
 def claimed_in(folders: spool.Folders) -> dict[str, bytes]:
     """Return the documents of the work folder: upload id → name there."""
-    names = [os.fsencode(name) for name in os.listdir(folders.work)]
+    names = spool.names_in(folders.work)
     return {parts[0]: name for name in names if (parts := original_name(name)) is not None}
 
 
@@ -111,7 +111,7 @@ def records_in(folders: spool.Folders, archives: tuple[str, ...]) -> dict[str, T
     """Return every readable sidecar of the archives by its upload id; one that has its document wins."""
     found: dict[str, Told] = {}
     for archive in archives:
-        with suppress(FileNotFoundError), folders.archive(archive, b"", create=False) as top:
+        with suppress(FileNotFoundError), folders.archive(archive, b"", make=False) as top:
             for told in _records_below(top):
                 known = found.get(told.record.upload_id)
                 if known is None or known.beside is Record.SIDECAR:

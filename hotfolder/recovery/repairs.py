@@ -1,7 +1,7 @@
 """Carry out the repairs of one queue, under its lock and before anything in it is looked at."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
@@ -37,8 +37,8 @@ class Site:
     """Id of this run of the daemon."""
     known: bool
     """Whether the journal is the one that the work folder was last used with."""
-    carried: frozenset[str] = frozenset()
-    """Upload ids that the running program has in hand; they are left alone."""
+    busy: Callable[[], frozenset[str]] = frozenset
+    """Tells which documents (upload ids) the running program has in hand at this moment; they are left alone."""
 
 
 @dataclass(slots=True)
@@ -89,11 +89,13 @@ def recover(site: Site, now: float) -> Recovered:
 def _cases(site: Site) -> list[_Case]:
     """Gather the documents to judge: open rows, what lies in the work folder, and, where the journal is lost, sidecars."""
     queue = site.origin.queue
+    # Asked before and after: what is claimed meanwhile has a row that must not be repaired, and so has what was filed.
+    busy = site.busy()
     in_work = evidence.claimed_in(site.folders)  # before the rows: a claim writes its row first
     rows = {j.upload_id: j for j in site.journal.reader.unfinished() if j.queue == queue}
     told: Mapping[str, Told] = {} if site.known else evidence.records_in(site.folders, site.archives)
     cases = []
-    for upload_id in sorted({*in_work, *rows, *told} - site.carried):
+    for upload_id in sorted({*in_work, *rows, *told} - busy - site.busy()):
         row = rows.get(upload_id) or site.journal.reader.find(upload_id)
         if row is not None and row.queue != queue:
             text = "queue {}: {} belongs to queue {}; it is left there"

@@ -13,6 +13,7 @@ from hotfolder import spool, status
 from hotfolder.claims import work_name
 from hotfolder.delivery import step
 from hotfolder.filing import Filed, Order, file_all
+from hotfolder.grounds import Grounds
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import Journey, State
 from hotfolder.service.daemon import lock_state
@@ -136,7 +137,8 @@ def _filed(journal: Journal, queue: Queue, journey: Journey, now: float) -> str:
     archive = str(queue.failed if journey.error_source else queue.done)
     with ExitStack() as stack:
         try:
-            folders = spool.Folders(str(queue.folder))
+            grounds = Grounds(queue.name, journal.reader.grounds())
+            folders = spool.Folders(str(queue.folder), grounds.stand)
             stack.callback(folders.close)
             lock = spool.Lock(b"lock", folders.work, f"process {os.getpid()}, hotfolder resolve")
             stack.callback(lock.release)

@@ -186,14 +186,25 @@ class Service:
             return self._report()
         if question.get("ask") == "why":
             path = os.fsencode(str(question.get("file")))
-            place = status.place_of(self.settings, path)
-            if place is None:
-                return {"error": status.unexplained(self.settings, path)}
-            lane, line = self._works().find(place.queue.name)
-            found = await asyncio.to_thread(status.explain, place, path, line, lane, self.journal.reader)
-            return found.as_json() if found else {"error": status.unexplained(self.settings, path)}
+            try:
+                return await self._works().look(lambda: self._explained(path))
+            except TimeoutError:
+                return {"error": "a folder does not answer; `hotfolder status` says which"}
         orders = Orders(self._works(), self.journal, self._clock)
         return await orders.answer(question) or {"error": "no such question"}
+
+    def _explained(self, path: bytes) -> dict[str, Any]:
+        """Answer `why`; blocks. Folders that do not answer are not asked where they lie."""
+        silent = {line.queue.name for _, line in self._works().lines() if line.drop.silent}
+        answering = {name: queue for name, queue in self.settings.queues.items() if name not in silent}
+        settings = self.settings.model_copy(update={"queues": answering})
+        place = status.place_of(settings, path)
+        if place is not None:
+            lane, line = self._works().find(place.queue.name)
+            found = status.explain(place, path, line, lane, self.journal.reader)
+            if found:
+                return found.as_json()
+        return {"error": status.unexplained(settings, path)}
 
 
 def opened_journal(state_dir: Path, now: float) -> Journal:

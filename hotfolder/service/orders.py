@@ -176,7 +176,7 @@ class Orders:
         lane, line = self._line(str(question.get("queue")))
         await asyncio.gather(*map(asyncio.wrap_future, resumed(self.journal, line.queue)))
         waited = lane.hands.resume(line)
-        line.drop.rescan()
+        self.works.accept(line.queue.name)
         if line.drop.offline:
             return {"text": f"queue {line.queue.name} is looked at anew; it was offline: {line.drop.offline}"}
         return {"text": resumed_told(line.queue.name, waited=waited)}

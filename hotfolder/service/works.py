@@ -5,18 +5,20 @@ import errno
 import os
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from loguru import logger
 
 from hotfolder import spool
-from hotfolder.arrivals import DropFolder, Habits, Inbox, Watch, WatchError
+from hotfolder.arrivals import DropFolder, Habits, Inbox, Threads, Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
+from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import Clock, State
 from hotfolder.pipeline import Lane, Line, Means, Recorder
@@ -32,6 +34,12 @@ RUN_MARK = b"run"
 _POLL_S = 2.0
 """Time between two looks at a folder without events: peers' defaults lie between 0.5 s and 30 s."""
 _FILING_LOOKS_S = 0.05
+_ANSWER_WITHIN_S = 5.0
+"""A question about a file that lies in a folder that does not answer is answered with that."""
+_LETTING_GO_S = 1.0
+"""What it may take to close a lock file; on a share that hangs it takes for ever."""
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -65,7 +73,12 @@ class Works:
         self.watch = _watch()
         self._windows = journal.reader.settling()
         self._pauses = journal.reader.pauses()
+        self._known_grounds = journal.reader.grounds()
+        self._grounds: dict[str, Grounds] = {}
         self._locks: dict[str, spool.Lock] = {}
+        self._admitted: set[str] = set()
+        self._disks: dict[str, Threads] = {}
+        self._askers = Threads(_DISK_THREADS, "questions")
         self.lanes = [
             self._lane(name)
             for name in settings.connections
@@ -116,13 +129,34 @@ class Works:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.watch is not None:
-            self.watch.close()
-        for lock in self._locks.values():
+        self.watch.close()
+        await self._let_go()
+        pools = [*self._disks.values(), self._askers]
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return in_time and not any(pool.busy for pool in pools)
+
+    async def _let_go(self) -> None:
+        """Give the drop folders' locks back, each in a thread of its queue: closing a file asks the file system."""
+        jobs = [self._loop.run_in_executor(self._disks[q], self._unlock, q) for q in tuple(self._locks)]
+        if jobs:
+            await asyncio.wait(jobs, timeout=_LETTING_GO_S)
+
+    def _unlock(self, queue: str) -> None:
+        lock = self._locks.pop(queue, None)
+        if lock is not None:
             lock.release()
-        for _, line in self.lines():
-            line.disk.shutdown(wait=False, cancel_futures=True)
-        return in_time
+
+    async def look(self, work: Callable[[], T]) -> T:
+        """Have a function called that looks at folders for a question; raises TimeoutError where one is silent."""
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            return await self._loop.run_in_executor(self._askers, work)
+
+    def accept(self, queue: str) -> None:
+        """Take the folders of a queue for right as they are now, whatever they stood on before."""
+        _, line = self.find(queue)
+        self._grounds[queue].accept(_tops(line.queue))
+        line.drop.rescan()
 
     def _filing(self) -> bool:
         final = {State.DELIVERED, State.REFUSED}
@@ -159,46 +193,64 @@ class Works:
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
         )
-        disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix=f"disk {queue.name}")
+        disk = self._disks[queue.name] = Threads(_DISK_THREADS, f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
         line = Line(queue, origin, drop, means)
         if queue.name in self._pauses:
             line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])
+        note, forget = self.journal.note_ground, self.journal.forget_ground
+        grounds = self._grounds[queue.name] = Grounds(queue.name, self._known_grounds, note, forget)
+        drop.open = partial(spool.Folders, stand=grounds.stand)
         drop.admit = partial(self._admit, queue.name)
+        drop.dismiss = partial(self._unlock, queue.name)
         drop.on_learned = partial(self.recorder.settle, queue.name)
         return line
 
     def _admit(self, queue: str, folders: spool.Folders) -> None:
         """Lock a drop folder and repair what an earlier run left there; runs in a thread."""
-        if queue in self._locks:
-            self._locks.pop(queue).release()
+        self._unlock(queue)
         try:
             self._locks[queue] = spool.Lock(
                 b"lock", folders.work, f"process {os.getpid()}, state directory {self.settings.state_dir}"
             )
         except spool.LockedError as held:
             text = f"{folders.path} is in use by another hotfolder: {held}"
-            if self._first:
+            if self._first and queue not in self._admitted:
                 raise AlreadyRunningError(text) from None
             raise OSError(errno.EBUSY, text) from None  # the other queues go on
+        again = queue in self._admitted
+        self._admitted.add(queue)
         lane, line = self.find(queue)
-        site = Site(
+        for archive in _tops(line.queue)[1:]:
+            try:
+                os.close(folders.open_archive(archive, make=False))
+            except FileNotFoundError:
+                continue  # it is made when something is to be filed
+            except OSError as problem:
+                logger.warning("queue {}: {}; nothing can be filed there", queue, problem.strerror or problem)
+        # Each time: what was in the work folder of a folder that went away is found when it comes back.
+        found = recover(self._site(lane, line, folders), self.clock.wall())
+        spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
+        line.missing = [printable(name) for name in (*(j.name for j in found.missing), *found.stuck)]
+        for found_again in found.going_on:
+            # What it waited for was its file, which is back; a service in trouble still has its gate closed.
+            at_once = again and found_again.state is State.DEFERRED
+            journey = replace(found_again, not_before=0.0) if at_once else found_again
+            self._loop.call_soon_threadsafe(lane.resume, line, journey)
+
+    def _site(self, lane: Lane, line: Line, folders: spool.Folders) -> Site:
+        return Site(
             self.journal,
             folders,
             line.origin,
-            (str(line.queue.done), str(line.queue.failed)),
+            tuple(_tops(line.queue)[1:]),
             lane.connection.ask_after_s,
             self.run,
             known=self._knows(folders),
-            carried=frozenset(line.carried),
+            busy=lambda: frozenset(line.carried),
         )
-        found = recover(site, self.clock.wall())
-        spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
-        line.missing = [printable(name) for name in (*(j.name for j in found.missing), *found.stuck)]
-        for journey in found.going_on:
-            self._loop.call_soon_threadsafe(lane.resume, line, journey)
 
     def _knows(self, folders: spool.Folders) -> bool:
         """Tell whether the journal has seen the run that used a work folder last."""
@@ -209,12 +261,18 @@ class Works:
         return self.journal.reader.knows_run(run)
 
 
-def _watch() -> Watch | None:
+def _tops(queue: Queue) -> list[str]:
+    """Return the folders of a queue whose ground is remembered, as the configuration names them."""
+    return list(dict.fromkeys(str(path) for path in (queue.folder, queue.done, queue.failed)))
+
+
+def _watch() -> Watch:
+    watch = Watch(at_once=False)
     try:
-        return Watch()
+        watch.open()
     except WatchError as problem:
-        logger.warning("{}; all queues are polled", problem)
-        return None
+        logger.warning("{}; all queues are polled until there is one", problem)
+    return watch
 
 
 def _habits(queue: Queue) -> Habits:

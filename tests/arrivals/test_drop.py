@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hotfolder.arrivals import DropFolder, Habits, Inbox, Watch
+from hotfolder.arrivals import DropFolder, Habits, Inbox, Watch, WatchError
 from hotfolder.arrivals.watch import Hint
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Rules
@@ -26,10 +26,10 @@ TYPES = frozenset({"application/pdf"})
 class DeafWatch(Watch):
     """Takes every folder, and never says a word."""
 
-    def add(self, path: bytes, folder: bytes, tell: Callable[[Hint], None]) -> Any:
+    def add(self, path: bytes, folder: bytes, tell: Callable[[Hint], None], *, at: int | None = None) -> Any:
         """Listen, and keep it to itself."""
         del tell
-        return super().add(path, folder, lambda _: None)
+        return super().add(path, folder, lambda _: None, at=at)
 
 
 @asynccontextmanager
@@ -215,3 +215,62 @@ def test_folders_are_admitted_before_anything_is_looked_at(folder: Path) -> None
         assert inbox.entries == {}
 
     asyncio.run(play())
+
+
+class FullWatch(Watch):
+    """Has no watches to give until `full` is taken back."""
+
+    full = True
+
+    def add(self, path: bytes, folder: bytes, tell: Callable[[Hint], None], *, at: int | None = None) -> Any:
+        """Refuse as the kernel does at its limit."""
+        if self.full:
+            raise WatchError("no events: inotify watch limit reached")
+        return super().add(path, folder, tell, at=at)
+
+
+def test_polling_for_want_of_watches_ends_when_there_are_some(folder: Path) -> None:
+    """The limit was raised: the next scan listens again, and says so."""
+
+    async def play() -> None:
+        watch = FullWatch()
+        async with living(folder, watch) as drop:
+            assert drop.ears.watching == "polling"
+            assert "limit" in drop.ears.reason
+            watch.full = False
+            await until(lambda: drop.ears.watching == "events")
+
+    asyncio.run(play())
+
+
+def test_a_reader_that_died_is_replaced(folder: Path) -> None:
+    """Whoever listened listens to the new one, from the next scan on."""
+
+    async def play() -> None:
+        watch = Watch()
+        async with living(folder, watch, rescan_s=0.2) as drop:
+            assert watch._reader is not None
+            watch._reader.stop()
+            watch._reader.join()
+            await until(lambda: watch.alive)
+            scans = drop.scans
+            await until(lambda: drop.scans > scans and drop.ears.watching == "events")
+            (folder / "a.pdf").write_bytes(PDF)
+            await until(lambda: ready(drop))
+
+    asyncio.run(play())
+
+
+def test_a_folder_that_is_offline_is_not_asked_all_the_time(folder: Path) -> None:
+    """It is tried again after a second, then ever more rarely, however much there was to look at."""
+    folder.rmdir()
+    tries = []
+
+    async def play() -> None:
+        async with living(folder, Watch()) as drop:
+            real = drop.open
+            drop.open = lambda path: tries.append(path) or real(path)  # type: ignore[func-returns-value]
+            await asyncio.sleep(0.3)
+
+    asyncio.run(play())
+    assert len(tries) <= 1

@@ -161,7 +161,7 @@ def test_a_scan_forgets_what_it_did_not_mention() -> None:
         box.examined(key, whole(), 0.0, NOW)
     box.begin_scan()
     box.observe(seen(name=b"stays.pdf"), 1.0, NOW)
-    box.unseen((b"", b"hidden-from-us.pdf"), "Permission denied")
+    box.unseen((b"", b"hidden-from-us.pdf"), "Permission denied", 0.0, 0.0)
     box.end_scan()
     assert set(box.entries) == {(b"", b"stays.pdf"), (b"", b"hidden-from-us.pdf")}
     assert [a.name for a in box.ready] == [b"hidden-from-us.pdf", b"stays.pdf"]
@@ -258,3 +258,17 @@ def test_a_record_is_ignored_as_long_as_it_is_one() -> None:
     box.observe(seen(1, key[1]), 102.0, NOW)
     assert box.counts() == {"waiting": 1}
     assert box.next_due() is not None
+
+
+def test_an_entry_that_could_never_be_looked_at_waits_with_its_reason() -> None:
+    """It counts, keeps its time from scan to scan, and becomes an ordinary one once it is seen."""
+    box = inbox(0.0)
+    for wall in (NOW, NOW + 60):
+        box.begin_scan()
+        box.unseen((b"", b"secret.pdf"), "Permission denied", 0.0, wall)
+        box.end_scan()
+    assert box.counts() == {"waiting": 1}
+    assert box.oldest() == NOW
+    assert "Permission denied" in box.entries[b"", b"secret.pdf"].reason
+    box.observe(seen(name=b"secret.pdf"), 1.0, NOW + 90)
+    assert box.due(2.0) == [(b"", b"secret.pdf")]

@@ -1,6 +1,7 @@
 """Looking at a drop folder and at single files."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hotfolder.arrivals import Inbox
 from hotfolder.arrivals.scan import FileWindow, Seen, Unseen, entries, entry, examine
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Kind, Rules
-from tests.builders import without_privileges
+from tests.builders import PDF, without_privileges
 
 INBOX = Inbox(Rules(frozenset(), 1, None, 1.0), IgnoreRules(), settle_s=0.0, settle_max_s=1.0, recursive=True)
 OWN = frozenset({spool.WORK_FOLDER, b"done"})
@@ -153,3 +154,41 @@ def test_a_window_shows_the_file(reads: list[tuple[int, int]]) -> None:
             assert window.read(offset, length) == content[offset : offset + length]
     finally:
         os.close(fd)
+
+
+def test_what_is_swapped_in_while_it_is_looked_at_is_never_followed_nor_waited_for(
+    folders: spool.Folders, drop_path: Path
+) -> None:
+    """A document that becomes a link, a FIFO or a folder all the time yields its own facts, or an error."""
+    (drop_path.parent / "secret").write_bytes(b"GIF89a secret")
+    done = threading.Event()
+
+    def swap() -> None:
+        path, aside = drop_path / "a.pdf", drop_path / "aside"
+        while not done.is_set():
+            for make in (
+                lambda: aside.write_bytes(PDF),
+                lambda: aside.symlink_to("../secret"),
+                lambda: os.mkfifo(aside),
+            ):
+                make()
+                aside.rename(path)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    seen, refused = 0, 0
+    try:
+        for _ in range(3000):
+            try:
+                found = examine(folders.drop, b"", b"a.pdf", fs_type=folders.fs_type)
+            except OSError:
+                refused += 1
+            else:
+                seen += 1
+                assert found.looks_like != "a GIF image"
+                assert found.stamp.size in {0, len(PDF)}
+    finally:
+        done.set()
+        swapper.join()
+    assert seen
+    assert refused

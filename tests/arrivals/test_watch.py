@@ -134,3 +134,15 @@ def test_a_removed_watch_says_nothing_more(watch: Watch, tmp_path: Path) -> None
     (tmp_path / "folder/b").touch()
     assert other.get(timeout=DEADLINE_S).name == b"b"
     assert all(hint.lost for hint in list(hints.queue))
+
+
+def test_a_thousand_small_writes_are_a_few_hints(watch: Watch, tmp_path: Path) -> None:
+    """A file that is being written is told of a few times a second, and at once when it is closed."""
+    hints = listen(watch, tmp_path)
+    with (tmp_path / "a.pdf").open("wb", buffering=0) as file:
+        for _ in range(1000):
+            file.write(b"x")
+            os.sched_yield()
+    heard: list[Hint] = []
+    heard_until(hints, lambda h: heard.append(h) or h.closed)  # type: ignore[func-returns-value]
+    assert len(heard) < 50

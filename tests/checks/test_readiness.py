@@ -194,3 +194,15 @@ def test_a_record_is_no_document(
     """A sidecar that was moved along with its document is left alone once it is written, under its own ending only."""
     found = facts(media_type=None, whole=None, record=True, writer=writer, looks_like="plain text")
     assert type(judge(found, 0.0, RULES, extension)) is kind
+
+
+def test_a_hard_link_to_a_file_of_somebody_else_waits_and_is_then_refused() -> None:
+    """It could be a file that whoever put it here may not read."""
+    rules = Rules(frozenset({"application/pdf"}), 1, None, 60.0)
+    waiting = judge(facts(borrowed=True), 1.0, rules, ".pdf")
+    assert isinstance(waiting, NotYet)
+    assert "hard link" in waiting.reason
+    refused = judge(facts(borrowed=True), 61.0, rules, ".pdf")
+    assert isinstance(refused, Unfit)
+    assert refused.answer.status_code == 422
+    assert "Copy it" in (refused.answer.messages or ("",))[0]

@@ -194,7 +194,7 @@ def test_wrong_credentials_pause_the_queue_and_right_ones_resume_it(
 
     wait_for(lambda: state() == "paused", 10)
     wait_for(path.exists, 5)
-    assert "paused" in place.why(path)["reason"]
+    wait_for(lambda: "paused" in place.why(path)["reason"], 5)
     assert "sandbox-api-key" not in place.log.read_text()
     sandbox.world.credentials = accepted
     filed(place, "done", "waits.pdf")

@@ -15,7 +15,6 @@ FUNCTION_LINES = 45
 
 LONGER = {
     "hotfolder/pipeline/lane.py": 500,  # one connection's whole life; its probes could move out
-    "hotfolder/spool.py": 450,  # every call that touches a document, together on purpose
 }
 """Files that may be longer than the rest, each up to its own limit, until they are split."""
 

@@ -124,10 +124,10 @@ def test_a_claim_that_was_cut_off_between_two_names(
     """Where a file system moves by link and unlink, a crash between the two leaves one document, not two."""
 
     def without_the_call(*_: object) -> int:
-        spool.ctypes.set_errno(22)
+        spool.files.ctypes.set_errno(22)
         return -1
 
-    monkeypatch.setattr(spool, "_renameat2", without_the_call)
+    monkeypatch.setattr(spool.files, "_renameat2", without_the_call)
     made = journey()
     made = write(journal, replace(made, stamp=drop(folders).stamp))
     os.link(drop_path / "scan.pdf", drop_path / ".hotfolder" / os.fsdecode(work_name(made)))
@@ -165,7 +165,7 @@ def test_a_repaired_document_can_be_claimed_anew(
 def test_what_the_program_has_in_hand_is_left_alone(journal: Journal, folders: spool.Folders) -> None:
     """A folder that is opened anew while documents are on their way takes none of them away."""
     made = write(journal, claimed(folders, journey(state=State.SENDING)))
-    assert recover(site(journal, folders, carried=frozenset({made.upload_id})), NOW) == Recovered()
+    assert recover(site(journal, folders, busy=lambda: frozenset({made.upload_id})), NOW) == Recovered()
     assert journal.reader.unfinished() == [made]
 
 

@@ -1,4 +1,4 @@
-"""Open, move, write and remove files durably: the only module that renames, syncs or unlinks.
+"""Open, move, write and remove files durably.
 
 Everything happens through directory descriptors and never follows a symbolic link; nothing is ever
 overwritten. A move is one `renameat2(RENAME_NOREPLACE)`, so that a file is at every instant in exactly
@@ -9,8 +9,8 @@ import ctypes
 import errno
 import fcntl
 import os
+import secrets
 import stat
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -57,6 +57,19 @@ def open_below(top: int, folder: bytes, *, create_mode: int | None = None) -> in
             os.close(current)
         current = following
     return current
+
+
+def names_in(fd: int) -> list[bytes]:
+    """List a directory that is open, opened anew for it.
+
+    sshfs reads a directory once for each time it is opened, and whoever lists a descriptor that lives long never
+    sees a new name; and two lists read at once through one descriptor would take names from each other.
+    """
+    anew = open_folder(b".", at=fd)
+    try:
+        return [os.fsencode(name) for name in os.listdir(anew)]
+    finally:
+        os.close(anew)
 
 
 @contextmanager
@@ -296,116 +309,14 @@ def _write_all(fd: int, content: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-class LockedError(Exception):
-    """Somebody else holds the lock; `str()` is what they wrote about themselves."""
+def owner_of_new(at: int) -> int:
+    """Return the user that what we make in a directory belongs to: ourselves, unless the file system decides.
 
-
-class Lock:
-    """An exclusive `flock` on a file that says who holds it; given back by `release` or by the process's end."""
-
-    def __init__(self, name: bytes, at: int, about: str) -> None:
-        """Take the lock; raises `LockedError` where somebody else has it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(name, flags, 0o600, dir_fd=at)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._fd, 4096, 0).decode("utf-8", "replace").strip()
-            os.close(self._fd)
-            raise LockedError(holder or "another process that has not said its name yet") from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, about.encode() + b"\n", 0)
-
-    def release(self) -> None:
-        """Give the lock back; the file stays, so that nobody locks a different one."""
-        os.close(self._fd)
-
-
-_BLOCKS_TELL = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
-_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "glusterfs", "lustre"})
-
-
-def file_system(fd: int) -> str:
-    """Return the type of the file system that an open file lies on, as the kernel names it; "" if unknown."""
-    try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
-            mount = next(line.split()[1] for line in lines if line.startswith("mnt_id:"))
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as lines:
-            fields = next(line.split() for line in lines if line.split(maxsplit=1)[0] == mount)
-        return fields[fields.index("-") + 1]
-    except (OSError, StopIteration, ValueError, IndexError):
-        return ""
-
-
-def blocks_tell(fs_type: str) -> bool:
-    """Tell whether allocated blocks below a file's size prove that it was not written to its end."""
-    return fs_type in _BLOCKS_TELL
-
-
-def is_remote(fs_type: str) -> bool:
-    """Tell whether other machines may write to this file system without the kernel here knowing."""
-    return fs_type in _NETWORK or fs_type.startswith("fuse")
-
-
-WORK_FOLDER = b".hotfolder"
-
-
-class Folders:
-    """The open drop and work folder of a queue, and the way to its archives.
-
-    The descriptors are closed with the last reference, never before: a job in a thread that still holds
-    the object must not find another folder behind the same number. `close` is for a sole owner.
+    Network shares and file systems without owners give everything to one user of theirs. Raises OSError.
     """
-
-    def __init__(self, drop_path: str) -> None:
-        """Open the drop folder and its work folder, which is made where it is missing; raises OSError."""
-        self._asked = drop_path
-        self.path = os.path.realpath(drop_path)
-        self.drop = open_folder(self.path)
-        try:
-            with suppress(FileExistsError):
-                os.mkdir(WORK_FOLDER, 0o700, dir_fd=self.drop)
-                sync_folder(self.drop)
-            self.work = open_folder(WORK_FOLDER, at=self.drop)
-        except BaseException:
-            os.close(self.drop)
-            raise
-        status = os.fstat(self.drop)
-        self.close = weakref.finalize(self, _close_both, self.work, self.drop)
-        self.identity = (status.st_dev, status.st_ino)
-        self.fs_type = file_system(self.drop)
-
-    def moved_away(self) -> bool:
-        """Tell whether path or work folder are not the open ones any more; raises OSError where there is no folder.
-
-        The path is followed anew, because it may be a link that was pointed elsewhere.
-        """
-        status, work = os.stat(self._asked), os.fstat(self.work)
-        try:
-            named = os.stat(WORK_FOLDER, dir_fd=self.drop, follow_symlinks=False)
-        except FileNotFoundError:
-            return True
-        return (status.st_dev, status.st_ino) != self.identity or not os.path.samestat(work, named)
-
-    @contextmanager
-    def archive(self, path: str, folder: bytes, *, create: bool = True) -> Iterator[int]:
-        """Have an archive folder open: `folder` below `path`; with `create` both are made where they are missing."""
-        mode = 0o777 if create else None
-        inside = os.path.relpath(path, self.path)
-        if inside.startswith(".."):
-            if create:
-                with suppress(FileExistsError):
-                    os.mkdir(path, 0o777)
-            top = open_folder(path)
-        else:
-            top = open_below(self.drop, os.fsencode(inside), create_mode=mode)
-        try:
-            with below(top, folder, create_mode=mode) as fd:
-                yield fd
-        finally:
-            os.close(top)
-
-
-def _close_both(work: int, drop: int) -> None:
-    os.close(work)
-    os.close(drop)
+    probe = f".hotfolder-owner-{os.getpid()}-{secrets.token_hex(4)}".encode()
+    os.mkdir(probe, 0o700, dir_fd=at)
+    try:
+        return os.stat(probe, dir_fd=at, follow_symlinks=False).st_uid
+    finally:
+        os.rmdir(probe, dir_fd=at)
