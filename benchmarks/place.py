@@ -71,9 +71,10 @@ def daemon(
 
 
 @contextmanager
-def sandbox() -> Iterator[str]:
+def sandbox(scenario: Path | None = None) -> Iterator[str]:
     """Have a sandbox in a process of its own, so that it and the measurement do not wait for each other."""
     command = [sys.executable, "-m", "hotfolder", "sandbox", "--listen", "127.0.0.1:0"]
+    command += [] if scenario is None else ["--scenario", str(scenario)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -12,7 +12,7 @@ from hotfolder.sandbox.server import SandboxServer
 from hotfolder.sidecar import Sidecar, sidecar_schema
 from tests.e2e.arriving import WAYS, overflow
 from tests.e2e.harness import QUEUES, Site, site, wait_for
-from tests.e2e.producers import documents
+from tests.e2e.producers import documents, reportlab_pdf
 
 THOUSAND = 1000
 
@@ -69,6 +69,19 @@ def test_a_thousand_documents_in_all_ways_arrive_exactly_once(
         wait_for(lambda: all_filed(place, THOUSAND), 150, "all filed")
         assert place.stop() == 0
         assert_each_delivered_once(place, sandbox, thousand)
+
+
+@pytest.mark.timeout(300)
+def test_an_overflow_of_the_event_queue_costs_no_document(tmp_path: Path) -> None:
+    """9,000 files come and go and 300 documents come while the daemon stands still: each is delivered once."""
+    flood = [(f"flood{number}.pdf", reportlab_pdf(number)) for number in range(300)]
+    keys = "settle: 100ms, patience: 1h, rescan: 1h"  # no scan of the daemon's own finds them in time
+    with SandboxServer() as sandbox, site(tmp_path, sandbox, keys=keys) as place:
+        place.start()
+        overflow(place, "to-digitoo", flood)
+        wait_for(lambda: all_filed(place, len(flood)), 100, "all filed")
+        assert place.stop() == 0
+        assert_each_delivered_once(place, sandbox, flood)
 
 
 @pytest.mark.timeout(500)

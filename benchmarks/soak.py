@@ -1,0 +1,247 @@
+"""Three services with faults, a daemon that is killed every half minute, documents at a steady rate; then the sum.
+
+`python -m benchmarks soak --minutes 30`, and `--rate 10` documents a second. Two thirds of the time the daemon is
+killed every `KILL_EVERY_S`, one third it is left alone, so that growth shows. What was dropped must be filed, each
+document once; memory, threads, descriptors and the journal's size are sampled all the while. Ends with a table and
+writes `soak.json` into the current directory.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.place import DIGITOO, DOCDIGITIZER, ROSSUM, ledger, machine, png_of, sandbox, until
+from hotfolder.main import program
+from hotfolder.sidecar import Sidecar
+from hotfolder.unixsocket import NoDaemonError, ask
+
+QUEUES = {"rossum": (ROSSUM, "8236"), "digitoo": (DIGITOO, "q7"), "docdigitizer": (DOCDIGITIZER, "null")}
+KILL_EVERY_S, SAMPLE_EVERY_S = 30.0, 2.0
+QUIET_WITHIN_S = 600.0
+DOCUMENT_BYTES = 3_000
+SHARE = 0.01
+"""Of the requests, for each kind of fault."""
+FAULTS: list[dict[str, Any]] = [
+    {"reset": "after_commit"},
+    {"reset": "mid_body"},
+    {"reset": "after_body"},
+    {"rate_limit": 1},
+    {"status": 500},
+    {"delay_s": 2.0},
+]
+ASIDE = "ask_after: 2s, retry: {first: 200ms, max: 5s}, limits: {concurrency: 8, per_second: 200}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How the daemon fared at a moment (seconds since the start), in its nth life."""
+
+    at_s: float
+    life: int
+    rss_mib: float
+    threads: int
+    descriptors: int
+    journal_mib: float
+
+
+@dataclass
+class Soak:
+    """A daemon that is fed and killed."""
+
+    top: Path
+    origin: str
+    began: float = field(default_factory=time.monotonic)
+    lives: int = 0
+    dropped: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of every document → its queue."""
+    samples: list[Sample] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        lines = [f"state_dir: {self.top}/state\nroot: {self.top}/in\nlog: {{level: WARNING}}\nconnections:"]
+        lines += [
+            f"  {name}: {{{how.format(origin=self.origin)}, {ASIDE}}}" for name, (how, _) in QUEUES.items()
+        ]
+        lines.append("queues:")
+        for name, (_, queue_id) in QUEUES.items():
+            self.drop(name).mkdir(parents=True)
+            lines.append(f"  {name}: {{connection: {name}, queue_id: {queue_id}, settle: 100ms}}")
+        (self.top / "config.yaml").write_text("\n".join(lines) + "\n")
+
+    def drop(self, queue: str) -> Path:
+        """Return a drop folder."""
+        return self.top / "in" / queue
+
+    def start(self) -> None:
+        """Begin a life of the daemon."""
+        self.lives += 1
+        with (self.top / "log").open("ab") as log:
+            command = [sys.executable, "-m", "hotfolder", "run", "-c", str(self.top / "config.yaml")]
+            self.process = subprocess.Popen(command, stderr=log)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def feed(self) -> None:
+        """Drop one document, by a rename."""
+        number = len(self.dropped)
+        queue = list(QUEUES)[number % len(QUEUES)]
+        content = png_of(DOCUMENT_BYTES, number)
+        hidden = self.drop(queue) / ".arriving"
+        hidden.write_bytes(content)
+        hidden.rename(self.drop(queue) / f"scan{number}.png")
+        self.dropped[hashlib.sha256(content).hexdigest()] = queue
+
+    def sample(self) -> None:
+        """Take note of what the daemon uses."""
+        assert self.process is not None
+        status = f"/proc/{self.process.pid}/status"
+        told = dict(line.split(":", 1) for line in Path(status).read_text().splitlines())
+        self.samples.append(
+            Sample(
+                round(time.monotonic() - self.began, 1),
+                self.lives,
+                round(int(told["VmRSS"].split()[0]) / 1024, 1),
+                int(told["Threads"]),
+                len(os.listdir(f"/proc/{self.process.pid}/fd")),
+                round(sum(p.stat().st_size for p in (self.top / "state").glob("journal*")) / 2**20, 2),
+            )
+        )
+
+    def work(self, for_s: float, rate: float, *, kills: bool) -> None:
+        """Feed at a steady rate for a while, sampling, and killing where that is asked for."""
+        begin = time.monotonic()
+        fed, next_kill, next_sample = 0, begin + KILL_EVERY_S, begin + SAMPLE_EVERY_S
+        while (now := time.monotonic()) < begin + for_s:
+            if kills and now >= next_kill:
+                self.kill()
+                self.start()
+                next_kill = now + KILL_EVERY_S
+            if now >= next_sample:
+                self.sample()
+                next_sample = now + SAMPLE_EVERY_S
+            if fed < (now - begin) * rate:
+                self.feed()
+                fed += 1
+            else:
+                time.sleep(0.01)
+
+    def quiet(self) -> bool:
+        """Tell whether nothing is under way any more."""
+        try:
+            queues = ask(self.top / "state", {"ask": "status"})["queues"]
+        except (NoDaemonError, OSError):
+            return False
+        return not any(q["counts"][k] for q in queues for k in ("waiting", "claimed", "uncertain"))
+
+    def audit(self) -> int:
+        """Return the exit status of `hotfolder audit`, 0 where this version has no such command."""
+        if "audit" not in program.commands:
+            return 0
+        command = [sys.executable, "-m", "hotfolder", "-c", str(self.top / "config.yaml"), "audit"]
+        return subprocess.run(command, check=False).returncode
+
+    def filed(self) -> tuple[Counter[str], dict[str, Sidecar], list[str]]:
+        """Return how often each content is filed, its record, and the files that are neither."""
+        found: Counter[str] = Counter()
+        records: dict[str, Sidecar] = {}
+        strange: list[str] = []
+        for queue in QUEUES:
+            for path in (p for p in self.drop(queue).rglob("*") if p.is_file() and p.name != "lock"):
+                beside = path.with_name(path.name + ".json")
+                if path.suffix == ".json" and path.with_suffix("").exists():
+                    continue
+                if path.parent.name not in {"done", "failed"} or not beside.exists():
+                    strange.append(str(path))
+                    continue
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                found[digest] += 1
+                records[digest] = Sidecar.model_validate_json(beside.read_bytes())
+        return found, records, strange
+
+
+def main() -> None:
+    """Soak, print the table, write the JSON; exits with 1 where a guarantee did not hold."""
+    reader = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
+    reader.add_argument("--minutes", type=float, default=3.0)
+    reader.add_argument("--rate", type=float, default=10.0, help="documents a second")
+    asked = reader.parse_args([word for word in sys.argv[1:] if word != "soak"])
+    print(machine())
+    with (
+        tempfile.TemporaryDirectory(prefix="hotfolder-soak-") as folder,
+        sandbox(_scenario(folder)) as origin,
+    ):
+        soak = Soak(Path(folder), origin)
+        soak.start()
+        try:
+            soak.work(asked.minutes * 40, asked.rate, kills=True)
+            quiet_from = len(soak.samples)
+            soak.work(asked.minutes * 20, asked.rate, kills=False)
+            until(soak.quiet, QUIET_WITHIN_S)
+            soak.sample()
+        finally:
+            soak.kill()
+        report = _report(soak, _sum(soak, ledger(origin)), quiet_from)
+    Path("soak.json").write_text(json.dumps(report, indent=1) + "\n")
+    if any(
+        report["sums"][name] for name in ("lost", "filed twice", "strange files", "doubled unasked", "audit")
+    ):
+        sys.exit("a guarantee did not hold; soak.json has the sums")
+
+
+def _scenario(folder: str) -> Path:
+    """Write the faults as a scenario."""
+    match = {"probability": SHARE}
+    rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(FAULTS)]
+    path = Path(folder, "scenario.json")
+    path.write_text(json.dumps(rules))
+    return path
+
+
+def _sum(soak: Soak, taken: list[dict[str, Any]]) -> dict[str, int]:
+    """Compare what was dropped with what is filed and what the services took."""
+    found, records, strange = soak.filed()
+    times = Counter(entry["sha256"] for entry in taken)
+    doubled = {digest for digest, number in times.items() if number > 1}
+    unasked = {d for d in doubled if soak.dropped[d] == "rossum" or not records[d].possible_duplicate}
+    return {
+        "dropped": len(soak.dropped),
+        "done": sum(r.outcome == "done" for r in records.values()),
+        "failed": sum(r.outcome == "failed" for r in records.values()),
+        "recovered": sum(r.recovered for r in records.values()),
+        "lost": len(soak.dropped.keys() - found.keys()),
+        "filed twice": sum(number > 1 for number in found.values()),
+        "strange files": len(strange),
+        "doubled and said so": len(doubled - unasked),
+        "doubled unasked": len(unasked),
+        "audit": soak.audit(),
+        "kills": soak.lives - 1,
+    }
+
+
+def _report(soak: Soak, sums: dict[str, int], quiet_from: int) -> dict[str, Any]:
+    """Print the table and return it with all samples."""
+    for name, number in sums.items():
+        print(f"{name:22} {number}")
+    print(f"{'without kills':22} {'begin':>9} {'end':>9} {'most':>9}")
+    alone = soak.samples[quiet_from:]
+    for column in ("rss_mib", "threads", "descriptors", "journal_mib"):
+        values = [getattr(sample, column) for sample in alone]
+        print(f"{column:22} {values[0]:9} {values[-1]:9} {max(values):9}")
+    return {"machine": machine(), "sums": sums, "samples": [asdict(sample) for sample in soak.samples]}
+
+
+if __name__ == "__main__":
+    main()
