@@ -5,7 +5,7 @@ share it: it decides what goes next, within rate and concurrency, and records ev
 """
 
 from hotfolder.pipeline.lane import Lane
-from hotfolder.pipeline.line import Line, Means
+from hotfolder.pipeline.line import Line, Means, Threads, pool
 from hotfolder.pipeline.recorder import Recorder
 
-__all__ = ["Lane", "Line", "Means", "Recorder"]
+__all__ = ["Lane", "Line", "Means", "Recorder", "Threads", "pool"]

@@ -28,7 +28,12 @@ fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
 
 
-def _threads(number: int, name: str) -> Executor:
+Threads = Callable[[int, str], Executor]
+"""Makes so many threads of a name."""
+
+
+def pool(number: int, name: str) -> Executor:
+    """Make real threads, each when it is needed."""
     return ThreadPoolExecutor(number, thread_name_prefix=name)
 
 
@@ -38,8 +43,7 @@ class Means:
 
     recorder: Recorder
     clock: Clock
-    threads: Callable[[int, str], Executor] = _threads
-    """Makes so many threads of a name."""
+    threads: Threads = pool
 
 
 class Line:

@@ -5,7 +5,8 @@ import errno
 import os
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,15 @@ from loguru import logger
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Habits, Inbox, Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.journal import Journal
 from hotfolder.model import Clock, State
-from hotfolder.pipeline import Lane, Line, Means, Recorder
+from hotfolder.pipeline import Lane, Line, Means, Recorder, Threads, pool
 from hotfolder.recovery import recover
-from hotfolder.settings import Queue, Settings
+from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status.places import own_folders
 
 _DISK_THREADS = 4
@@ -47,16 +49,33 @@ class AlreadyRunningError(Exception):
     """Another daemon has the state directory or a drop folder; `str()` names it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How the parts are made that a run in virtual time makes otherwise."""
+
+    threads: Threads = pool
+    backend: Callable[[ConnectionSection, Callable[[], float]], Backend] = open_backend
+
+
 class Works:
     """Everything that is built from one configuration."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock, *, first: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        clock: Clock,
+        *,
+        first: bool = True,
+        parts: Parts = Parts(),
+    ) -> None:
         self._first = first
+        self._parts = parts
         self.settings = settings
         self.journal = journal
         self.clock = clock
         self.recorder = Recorder(journal, clock)
-        self.watch = _watch()
+        self.watch = _watch(settings)
         self._windows = journal.reader.settling()
         self._locks: dict[str, spool.Lock] = {}
         self._recovered: set[str] = set()
@@ -132,8 +151,8 @@ class Works:
 
     def _lane(self, name: str) -> Lane:
         connection = self.settings.connections[name]
-        means = Means(self.recorder, self.clock)
-        backend = open_backend(connection, self.clock.wall)
+        means = Means(self.recorder, self.clock, self._parts.threads)
+        backend = self._parts.backend(connection, self.clock.wall)
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
@@ -153,7 +172,7 @@ class Works:
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
         )
-        disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix=f"disk {queue.name}")
+        disk = self._parts.threads(_DISK_THREADS, f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source)
         line = Line(queue, origin, drop, means, override_of=queue.queue_id if source == "override" else None)
@@ -184,7 +203,10 @@ class Works:
         self._recovered.add(queue)
 
 
-def _watch() -> Watch | None:
+def _watch(settings: Settings) -> Watch | None:
+    """Open the kernel's events where any queue wants them: instances are few (fs.inotify.max_user_instances)."""
+    if all(queue.poll == "always" for queue in settings.queues.values()):
+        return None
     try:
         return Watch()
     except WatchError as problem:
