@@ -63,7 +63,9 @@ ARROWS: dict[tuple[State | None, Event], State] = {
     (State.REFUSED, Event.FILE): State.FILED,
 }
 
-DURABLE = frozenset({State.SENDING, State.ACCEPTED, State.DELIVERED, State.UNCERTAIN, State.REFUSED})
+DURABLE = frozenset(
+    {State.SENDING, State.ACCEPTED, State.DELIVERED, State.UNCERTAIN, State.REFUSED, State.RETURNED}
+)
 """States whose row must be on stable storage before the next step.
 
 A claim may be lost with the power: the file then lies in the work folder without a row, and recovery

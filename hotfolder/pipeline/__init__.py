@@ -7,7 +7,7 @@ those of people: they pause, resume and settle.
 
 from hotfolder.pipeline.hands import InHandError
 from hotfolder.pipeline.lane import Lane
-from hotfolder.pipeline.line import Line, Means
+from hotfolder.pipeline.line import Line, MakeThreads, Means
 from hotfolder.pipeline.recorder import Recorder
 
-__all__ = ["InHandError", "Lane", "Line", "Means", "Recorder"]
+__all__ = ["InHandError", "Lane", "Line", "MakeThreads", "Means", "Recorder"]

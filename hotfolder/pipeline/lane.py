@@ -313,7 +313,12 @@ class Lane:
             await self._give_back_unsent([line])
             return
         begun = self._return if journey.sha256 is None else self._begin
-        steps = {State.CLAIMED: begun, State.DEFERRED: self._send, State.UNCERTAIN: self._ask}
+        steps = {
+            State.CLAIMED: begun,
+            State.DEFERRED: self._send,
+            State.UNCERTAIN: self._ask,
+            State.RETURNED: self._return,
+        }
         if journey.state in steps:
             await self._safely(line, journey, steps[journey.state](line, journey))
         else:
@@ -381,7 +386,14 @@ class Lane:
         return journey
 
     async def _return(self, line: Line, journey: Journey) -> None:
-        """Put an unsent document back into the drop folder; where that fails it stays ours."""
+        """Put an unsent document back into the drop folder; where that fails it stays ours.
+
+        Its row goes first, so that one that its owner takes or changes at once is not looked for in vain.
+        """
+        if journey.state is not State.RETURNED:
+            returned = step(journey, Event.RETURN)
+            await self._means.recorder.record(Event.RETURN, returned, journey.state)
+            line.carried[journey.upload_id] = journey = returned
         try:
             folders = line.folders
             name = await self._on_disk(line, lambda: claims.give_back(folders, journey, self._clock.wall()))
@@ -392,7 +404,6 @@ class Lane:
             logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
             self._later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
-        await self._means.recorder.record(Event.RETURN, step(journey, Event.RETURN), journey.state)
         line.drop.notice((journey.folder, name))
         line.carried.pop(journey.upload_id, None)
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from loguru import logger
 
-from hotfolder.arrivals import DropFolder, patiently
+from hotfolder.arrivals import DropFolder, Threads, patiently
 from hotfolder.backends.base import Parcel
 from hotfolder.checks.names import printable
 from hotfolder.claims import Origin, pieces, work_name
@@ -30,18 +29,16 @@ _PIECE_WITHIN_S = 30.0
 """A piece of a document (256 KiB) that its share does not hand over in this time keeps no request waiting longer."""
 
 
-def _threads(number: int, name: str) -> Executor:
-    return ThreadPoolExecutor(number, thread_name_prefix=name)
-
-
 def _filed(folders: Folders, orders: list[Order], failed: str) -> list[Filed | NotFiled]:
     """File documents; those that came back from failed/ leave no record there."""
     results = file_all(folders, orders)
-    clear_up(
-        failed,
-        [order.journey for order, result in zip(orders, results, strict=True) if isinstance(result, Filed)],
-    )
+    came_back = [o.journey for o, result in zip(orders, results, strict=True) if isinstance(result, Filed)]
+    clear_up(failed, came_back)
     return results
+
+
+MakeThreads = Callable[[int, str], Threads]
+"""Makes so many threads of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,7 @@ class Means:
 
     recorder: Recorder
     clock: Clock
-    threads: Callable[[int, str], Executor] = _threads
-    """Makes so many threads of a name."""
+    threads: MakeThreads = Threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Repair.TAKE_AGAIN,
-        "a power cut undid the claim's move, or it was given back and its row did not get to say so",
+        "a power cut undid the claim's move",
         rows=_SENT,
         in_drop=True,
     ),

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,15 +15,16 @@ from loguru import logger
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Habits, Inbox, Threads, Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import Clock, State
-from hotfolder.pipeline import Lane, Line, Means, Recorder
+from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
 from hotfolder.recovery import Site, recover
-from hotfolder.settings import Queue, Settings
+from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
 from hotfolder.status.places import own_folders
 
@@ -58,19 +59,35 @@ class AlreadyRunningError(Exception):
     """Another daemon has the state directory or a drop folder; `str()` names it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How the parts are made that a run in virtual time makes otherwise."""
+
+    threads: MakeThreads = Threads
+    backend: Callable[[ConnectionSection, Callable[[], float]], Backend] = open_backend
+
+
 class Works:
     """Everything that is built from one configuration."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, clock: Clock, run: str, *, first: bool = True
+        self,
+        settings: Settings,
+        journal: Journal,
+        clock: Clock,
+        run: str,
+        *,
+        first: bool = True,
+        parts: Parts = Parts(),
     ) -> None:
         self._first = first
         self.run = run
+        self._parts = parts
         self.settings = settings
         self.journal = journal
         self.clock = clock
         self.recorder = Recorder(journal, clock)
-        self.watch = _watch()
+        self.watch = _watch(settings)
         self._windows = journal.reader.settling()
         self._pauses = journal.reader.pauses()
         self._known_grounds = journal.reader.grounds()
@@ -129,7 +146,8 @@ class Works:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.watch.close()
+        if self.watch is not None:
+            self.watch.close()
         await self._let_go()
         pools = [*self._disks.values(), self._askers]
         for pool in pools:
@@ -172,8 +190,8 @@ class Works:
 
     def _lane(self, name: str) -> Lane:
         connection = self.settings.connections[name]
-        means = Means(self.recorder, self.clock)
-        backend = open_backend(connection, self.clock.wall)
+        means = Means(self.recorder, self.clock, self._parts.threads)
+        backend = self._parts.backend(connection, self.clock.wall)
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
@@ -193,7 +211,7 @@ class Works:
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
         )
-        disk = self._disks[queue.name] = Threads(_DISK_THREADS, f"disk {queue.name}")
+        disk = self._disks[queue.name] = self._parts.threads(_DISK_THREADS, f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
@@ -266,7 +284,10 @@ def _tops(queue: Queue) -> list[str]:
     return list(dict.fromkeys(str(path) for path in (queue.folder, queue.done, queue.failed)))
 
 
-def _watch() -> Watch:
+def _watch(settings: Settings) -> Watch | None:
+    """Open the kernel's events where any queue wants them: instances are few (fs.inotify.max_user_instances)."""
+    if all(queue.poll == "always" for queue in settings.queues.values()):
+        return None
     watch = Watch(at_once=False)
     try:
         watch.open()

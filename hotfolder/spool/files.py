@@ -188,12 +188,19 @@ def _publish(temporary: bytes, name: bytes, at: int) -> None:
 
 
 def move_to_free(name: bytes, at: int, wanted: bytes, new_at: int, moment: float, mark: str) -> bytes:
-    """Move a file to `wanted`, or to the first free name derived from it, and return that name."""
+    """Move a file to `wanted`, or to the first free name derived from it, durably, and return that name.
+
+    It is synced since a power cut that undoes this move and the next one of the same document would leave
+    it where no row looks for it. A sync that fails is no failure of the move, which is done.
+    """
     for free in (wanted, *free_names(wanted, moment, mark)):
         try:
             move(name, at, free, new_at)
         except FileExistsError:
             continue
+        with suppress(OSError):
+            sync_folder(new_at)
+            sync_folder(at)
         return free
     raise FileExistsError(errno.EEXIST, "no free name", os.fsdecode(wanted))
 

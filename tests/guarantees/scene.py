@@ -41,7 +41,7 @@ QUICK = SandboxOptions(rossum_task_polls=0, rossum_annotation_polls=0)
 """Imported at the first look."""
 LONG_NAME = "n" * 246 + ".png"
 """250 bytes: neither the mark of the work folder nor `.json` fits behind it any more."""
-_OWN = frozenset({"lock"})
+_OWN = frozenset({"lock", "run"})
 """What lies in the work folder and is no document."""
 
 

@@ -95,7 +95,7 @@ def moments(made: Scene, chance: random.Random) -> list[Callable[[], None]]:
             wait_for(lambda: False, chance.uniform(0.0, 1.5))
 
     def claimed() -> None:
-        quickly(lambda: any(n != "lock" for n in os.listdir(made.drop / ".hotfolder")))
+        quickly(lambda: any(n not in {"lock", "run"} for n in os.listdir(made.drop / ".hotfolder")))
 
     def taken() -> None:
         before = len(made.sandbox.ledger)
