@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hotfolder import spool
@@ -124,6 +125,13 @@ def _note(journey: Journey) -> bytes | None:
     return json.dumps({"folder": journey.folder.hex(), "name": journey.name.hex()}).encode()
 
 
+def stale_notes(names: Sequence[bytes]) -> list[bytes]:
+    """Return, of the names in a work folder, the notes on documents that are not there (pure)."""
+    claimed = {parts[0].encode() for name in names if (parts := original_name(name)) is not None}
+    mark = note_name("")
+    return [name for name in names if name.startswith(mark) and name.removeprefix(mark) not in claimed]
+
+
 def forget_note(folders: spool.Folders, journey: Journey) -> None:
     """Remove the note on a document that has left the work folder."""
     if _note(journey) is not None:
@@ -144,10 +152,13 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     try:
         with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
-    except (FileNotFoundError, NotADirectoryError) as problem:
+    except OSError as problem:
+        with suppress(OSError):
+            forget_note(folders, journey)
+        if not isinstance(problem, FileNotFoundError | NotADirectoryError):
+            raise
         if _still_there(folders, journey):
             raise OSError(problem.errno, "the work folder is gone") from problem
-        forget_note(folders, journey)
         raise ClaimFailedError("it was taken away before it could be claimed") from None
     try:
         return _verified(folders, journey)

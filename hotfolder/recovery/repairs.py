@@ -8,7 +8,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.checks.names import printable
-from hotfolder.claims import Origin, give_back, work_name
+from hotfolder.claims import Origin, give_back, note_name, stale_notes, work_name
 from hotfolder.delivery import step
 from hotfolder.filing import remove_leftovers
 from hotfolder.journal import Entry, Journal, JournalError
@@ -76,6 +76,7 @@ def recover(site: Site, now: float) -> Recovered:
             name = case.work_name or (case.row.name if case.row else case.upload_id.encode())
             logger.error(text, site.origin.queue, printable(name), problem)
             found.stuck.append(name)
+    _sweep(site)
     if not site.known:
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in site.archives:
@@ -84,6 +85,14 @@ def recover(site: Site, now: float) -> Recovered:
             text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
             logger.warning(text, site.origin.queue, found.remembered)
     return found
+
+
+def _sweep(site: Site) -> None:
+    """Remove notes on documents that have left the work folder; one of a claim that is just beginning stays."""
+    busy = site.busy()
+    for name in stale_notes(spool.names_in(site.folders.work)):
+        if name.removeprefix(note_name("")).decode("ascii", "replace") not in busy | site.busy():
+            spool.remove(name, site.folders.work)
 
 
 def _cases(site: Site) -> list[_Case]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hotfolder import spool
-from hotfolder.claims import secure, work_name
+from hotfolder.claims import note_name, secure, work_name
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import OPEN, Answer, ErrorSource, Journey, State
@@ -287,6 +287,19 @@ def test_an_old_copy_of_the_journal_is_not_believed(
     assert (found.upload_id, found.state) == (made.upload_id, State.UNCERTAIN)
     assert found.sha256 is not None
     assert names_in(drop_path) == []
+
+
+def test_notes_on_documents_that_have_left_are_removed(journal: Journal, folders: spool.Folders) -> None:
+    """A crash between a document's move and the removal of its note leaves nothing for ever."""
+    stays = claimed(folders, journey(folder=b"sub", state=State.UNCERTAIN))
+    write(journal, stays)
+    gone, busy = journey(), journey()
+    for one in (gone, busy):
+        spool.write_note(note_name(one.upload_id), b"{}", folders.work)
+    repaired(journal, folders, busy=lambda: frozenset({busy.upload_id}))
+    assert sorted(os.listdir(folders.work)) == sorted(
+        os.fsdecode(n) for n in (work_name(stays), note_name(stays.upload_id), note_name(busy.upload_id))
+    )
 
 
 def test_leftovers_of_cut_off_filings_are_removed(
