@@ -12,7 +12,7 @@ from loguru import logger
 
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
-from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope, Unauthorized
+from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope
 from hotfolder.delivery import (
     Step,
     Trouble,
@@ -22,15 +22,15 @@ from hotfolder.delivery import (
     sent_name,
     stays_ours,
     step,
-    trouble_of,
     unsent,
 )
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.errands import Errand, Errands
-from hotfolder.pipeline.gates import Gates, probe
+from hotfolder.pipeline.gates import Gates
 from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.patience import Patience
+from hotfolder.pipeline.probes import Probes, Ways
 from hotfolder.pipeline.relatives import Twins, place, recall
 from hotfolder.retry import Bucket, Gate
 from hotfolder.settings import ConnectionSection, Limits
@@ -65,8 +65,7 @@ class Lane:
         self._twins = Twins()
         self._patience = Patience(means.clock)
         self._stopping = False
-        self._probing = False
-        self._probed: set[Line] = set()
+        self._probes = Probes(Ways(backend, self._gates, self._trouble, self._on_wire, self._on_disk), lines)
         self.hands = Hands(
             Reach(self._errands, self._gates, means, self._give_back_unsent, self._route, self._later)
         )
@@ -126,25 +125,25 @@ class Lane:
 
     def _start_what_may(self) -> float:
         """Start requests while rate, concurrency and gate allow; return the seconds until more may."""
-        while not self._stopping and self.active < self._limits.concurrency and not self._probing:
+        while not self._stopping and self.active < self._limits.concurrency and not self._probes.of_all:
             now = self._clock.monotonic()
             if now < self.gate.closed_until:
                 return self.gate.closed_until - now
             if self.gate.paused:
-                self._probing = True
-                self._start(self._probe_connection())
+                self._start(self._probes.of_connection())
                 continue
             if not self.gate.allows(now, self.active):
                 return _LONGEST_NAP_S
-            self._probe_paused_lines(now)
-            work = self._next_work(now)
-            if work is None:
+            for work in self._probes.of_lines(now):
+                self._start(work)
+            begin = self._next_work(now)
+            if begin is None:
                 return self._until_next(now)
             wait_s = self._bucket.ready_in(now)
             if wait_s > 0:
                 return wait_s
             self._bucket = self._bucket.take(now)
-            self._start(work())
+            self._start(begin())
         return _LONGEST_NAP_S
 
     def _next_work(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
@@ -174,17 +173,6 @@ class Lane:
         moments = [] if due is None else [due]
         moments += [line.gate.closed_until for line in self.lines if line.gate.closed_until > now]
         return max(min(moments, default=now + _LONGEST_NAP_S) - now, 0.0)
-
-    def _probe_paused_lines(self, now: float) -> None:
-        for line in self.lines:
-            if line.gate.closed_until > now or line in self._probed:
-                continue
-            if line.gate.paused:
-                self._probed.add(line)
-                self._start(self._probe_line(line))
-            elif line.claim_trouble and not line.drop.inbox.ready and line.drop.folders is not None:
-                self._probed.add(line)
-                self._start(self._probe_disk(line))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self.active += 1
@@ -437,40 +425,6 @@ class Lane:
         )
         for line, journey in [*((e.line, e.journey) for e in waiting), *self._twins.leave(lines)]:
             await self._return(line, journey)
-
-    async def _probe_connection(self) -> None:
-        try:
-            await self._probe(None, ())  # the log-in alone: a wrong queue is that queue's own trouble
-        finally:
-            self._probing = False
-
-    async def _probe_line(self, line: Line) -> None:
-        try:
-            await self._probe(line, (line.origin.queue_id,) if line.origin.queue_id else ())
-        finally:
-            self._probed.discard(line)
-
-    async def _probe_disk(self, line: Line) -> None:
-        """Look whether the work folder can be written again, while no document is there to find it out."""
-        folders = line.folders
-        try:
-            await self._on_disk(line, lambda: claims.try_out(folders))
-            line.claim_trouble = None
-            line.gate = Gate()
-        except OSError as problem:
-            self._trouble(line, Trouble(f"{line.claim_trouble or problem}", scope=Scope.QUEUE))
-        finally:
-            self._probed.discard(line)
-
-    async def _probe(self, line: Line | None, queue_ids: tuple[str, ...]) -> None:
-        """Look whether what caused a pause is mended; if so one document may go."""
-        told = await self._on_wire(lambda: probe(self.backend, queue_ids))
-        if told is None:
-            self._gates.half_open(line)
-            return
-        pause = isinstance(told, Unauthorized)
-        trouble = replace(trouble_of(told), pause=pause, scope=Scope.QUEUE if line else Scope.CONNECTION)
-        self._trouble(line or self.lines[0], trouble)
 
     async def _on_wire(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -14,7 +14,7 @@ FILE_LINES = {"hotfolder": 350, "tests": 450, "benchmarks": 350}
 FUNCTION_LINES = 45
 
 LONGER = {
-    "hotfolder/pipeline/lane.py": 500,  # one connection's whole life; its probes could move out
+    "hotfolder/pipeline/lane.py": 445,  # one connection's whole life, step by step
 }
 """Files that may be longer than the rest, each up to its own limit, until they are split."""
 
