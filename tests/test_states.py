@@ -90,11 +90,12 @@ def test_a_document_that_may_have_arrived_never_goes_back_by_itself() -> None:
 
 
 def test_what_the_outside_must_not_forget_is_durable() -> None:
-    """Before a request goes out, and after an answer came, the row survives a power cut."""
+    """Before a request goes out, after an answer came, and before a document goes back, the row survives a power cut."""
     assert {
         State.SENDING,
         State.ACCEPTED,
         State.DELIVERED,
         State.UNCERTAIN,
         State.REFUSED,
+        State.RETURNED,
     } == DURABLE

@@ -224,7 +224,7 @@ def test_a_silent_service_shows(tmp_path: Path, journal: Journal) -> None:
     top = tmp_path / "drop"
     top.mkdir()
     shop = Workshop(top, journal, Guarded())
-    shop.drop.offline = None
+    shop.drop._offline = None
     late = journey(state=State.ACCEPTED, stalled=True, reason="the service has had it since then")
     shop.line.carried = {"1": late, "2": replace(late, stalled=False), "3": late}
     assert state_of(shop.lane, shop.line) == (

@@ -127,7 +127,6 @@ class Ears:
             self._canary_due = None
             self._deaf = True
             self._settle()
-            self.on_deaf()
 
     def _hear(self, hint: Hint) -> None:
         """Take an event on the event loop; the canary's own goes no further."""
@@ -179,7 +178,10 @@ class Ears:
             "watched by events" if watching == "events" else "polled",
         )
         logger.log(level, "queue {}: {} ({})", self._queue, how, reason)
+        deafened = self.hearing and watching == "polling"
         self.watching, self.reason = watching, reason
+        if deafened:
+            self.on_deaf()
 
 
 def _added(watch: Watch, folders: spool.Folders, names: list[bytes], hear: Callable[[Hint], None]) -> Tried:

@@ -107,15 +107,17 @@ def work_stamp(folders: spool.Folders, journey: Journey) -> Stamp | None:
     return stamp_at(work_name(journey), folders.work)
 
 
-def records_in(folders: spool.Folders, archives: tuple[str, ...]) -> dict[str, Told]:
-    """Return every readable sidecar of the archives by its upload id; one that has its document wins."""
+def records_in(folders: spool.Folders, archive: str) -> dict[str, Told]:
+    """Return every readable sidecar of an archive by its upload id; one that has its document wins.
+
+    Raises OSError where the archive cannot be read; one that was never made is empty.
+    """
     found: dict[str, Told] = {}
-    for archive in archives:
-        with suppress(FileNotFoundError), folders.archive(archive, b"", make=False) as top:
-            for told in _records_below(top):
-                known = found.get(told.record.upload_id)
-                if known is None or known.beside is Record.SIDECAR:
-                    found[told.record.upload_id] = told
+    with suppress(FileNotFoundError), folders.archive(archive, b"", make=False) as top:
+        for told in _records_below(top):
+            known = found.get(told.record.upload_id)
+            if known is None or known.beside is Record.SIDECAR:
+                found[told.record.upload_id] = told
     return found
 
 

@@ -49,6 +49,8 @@ class Recovered:
     missing: list[Journey] = field(default_factory=list)
     stuck: list[bytes] = field(default_factory=list)
     """Names of documents whose repair failed."""
+    unread: list[str] = field(default_factory=list)
+    """Archives whose sidecars should have been learned and could not be read."""
     remembered: int = 0
     """Documents at rest that the journal learned of from their sidecars."""
 
@@ -66,7 +68,7 @@ class _Case:
 def recover(site: Site, now: float) -> Recovered:
     """Repair one queue; blocks. Nothing is sent and nothing is overwritten. Raises OSError."""
     found = Recovered()
-    for case in _cases(site):
+    for case in _cases(site, _told(site, found)):
         try:
             _mend(site, case, now, found)
         except JournalError:
@@ -79,7 +81,7 @@ def recover(site: Site, now: float) -> Recovered:
     _sweep(site)
     if not site.known:
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
-        for archive in site.archives:
+        for archive in set(site.archives) - set(found.unread):
             remove_leftovers(site.folders, archive)
         if found.remembered:
             text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
@@ -95,14 +97,28 @@ def _sweep(site: Site) -> None:
             spool.remove(name, site.folders.work)
 
 
-def _cases(site: Site) -> list[_Case]:
+def _told(site: Site, found: Recovered) -> dict[str, Told]:
+    """Return what the sidecars tell where the journal is lost; an archive that cannot be read is tried again later."""
+    told: dict[str, Told] = {}
+    for archive in () if site.known else site.archives:
+        try:
+            told |= evidence.records_in(site.folders, archive)
+        except OSError as problem:
+            text = (
+                "queue {}: what lies in {} cannot be learned: {}; tried again when the folder is opened next"
+            )
+            logger.warning(text, site.origin.queue, archive, problem.strerror or problem)
+            found.unread.append(archive)
+    return told
+
+
+def _cases(site: Site, told: Mapping[str, Told]) -> list[_Case]:
     """Gather the documents to judge: open rows, what lies in the work folder, and, where the journal is lost, sidecars."""
     queue = site.origin.queue
     # Asked before and after: what is claimed meanwhile has a row that must not be repaired, and so has what was filed.
     busy = site.busy()
     in_work = evidence.claimed_in(site.folders)  # before the rows: a claim writes its row first
     rows = {j.upload_id: j for j in site.journal.reader.unfinished() if j.queue == queue}
-    told: Mapping[str, Told] = {} if site.known else evidence.records_in(site.folders, site.archives)
     cases = []
     for upload_id in sorted({*in_work, *rows, *told} - busy - site.busy()):
         row = rows.get(upload_id) or site.journal.reader.find(upload_id)

@@ -250,7 +250,8 @@ class Works:
                 logger.warning("queue {}: {}; nothing can be filed there", queue, problem.strerror or problem)
         # Each time: what was in the work folder of a folder that went away is found when it comes back.
         found = recover(self._site(lane, line, folders), self.clock.wall())
-        spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
+        if not found.unread:
+            spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
         line.missing = [printable(name) for name in (*(j.name for j in found.missing), *found.stuck)]
         for found_again in found.going_on:
             # What it waited for was its file, which is back; a service in trouble still has its gate closed.

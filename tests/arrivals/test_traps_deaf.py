@@ -154,11 +154,11 @@ class FullWatch(Watch):
 
     full = True
 
-    def add(self, path: bytes, folder: bytes, tell: Any) -> Any:
+    def add(self, path: bytes, folder: bytes, tell: Any, *, at: int | None = None) -> Any:
         """Watch, or refuse as the kernel does at its limit."""
         if folder and self.full:
             raise WatchError("no events: inotify watch limit reached")
-        return super().add(path, folder, tell)
+        return super().add(path, folder, tell, at=at)
 
 
 def test_a_folder_below_that_cannot_be_watched(folder: Path) -> None:
@@ -181,21 +181,23 @@ def test_a_folder_below_that_cannot_be_watched(folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_the_reader_dies_without_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scan finds the file, and the test file that nobody hears of turns the queue to polling."""
+    """A scan finds the file and notices that nobody reads; a new reader takes over."""
     watch = Watch()
+    first = watch._reader
+    assert first is not None
 
     def die(_: object) -> None:
         raise MemoryError
 
     async def play() -> None:
         async with taking(folder, watch, rescan_s=0.5) as arrived:
-            monkeypatch.setattr(watch._reader, "handle_event", die)
+            monkeypatch.setattr(first, "handle_event", die)
             (folder / "a.pdf").write_bytes(PDF)
             await arrived.are("a.pdf")
-            await until(lambda: arrived.drop.ears.watching == "polling")
+            await until(lambda: watch._reader is not first and watch.alive and arrived.drop.ears.hearing)
             (folder / "b.pdf").write_bytes(PDF)
             await arrived.are("a.pdf", "b.pdf")
-        assert not watch.alive
+        assert not first.is_alive()
 
     asyncio.run(play())
 

@@ -6,7 +6,7 @@ import pytest
 
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Record, Row, Site, WorkEntry
 from hotfolder.audit.proof import history_problems, problems
-from hotfolder.claims import work_name
+from hotfolder.claims import note_name, work_name
 from hotfolder.model import OPEN, Journey, State
 from hotfolder.states import ARROWS, Event
 from tests.builders import journey
@@ -93,7 +93,7 @@ def test_what_no_row_knows() -> None:
 
 def test_strange_things_in_the_work_folder() -> None:
     """The work folder holds documents and the service's own small files, and nothing else."""
-    own = [b"lock", b"run", f"{journey().upload_id}.origin".encode()]
+    own = [b"lock", b"run", note_name(journey().upload_id)]
     assert said(work=tuple(WorkEntry(name, regular=True) for name in own)) == []
     assert len(said(work=(WorkEntry(b"notes.txt", regular=True),))) == 1
     assert len(said(work=(WorkEntry(b"lock", regular=False),))) == 1
