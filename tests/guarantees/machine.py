@@ -206,7 +206,7 @@ class Pipeline(RuleBasedStateMachine):
             self.guarantees_hold()
             found, taken = self.plant.survey(), self.service.taken()
             self._none(proofs.at_rest(found, self.owner.left, taken, self.plant.open_rows()))
-            self._none(self.plant.complaints())
+            self._none(self.plant.complaints() + self.plant.audit())
             self.plant.stop()
 
     def _until_quiet(self) -> None:

@@ -15,6 +15,7 @@ import pytest
 from loguru import logger
 
 from hotfolder import claims, spool
+from hotfolder.audit import audited
 from hotfolder.journal import Journal, schema
 from hotfolder.service import works
 from hotfolder.service.works import Parts, Works
@@ -283,6 +284,11 @@ class Plant:
     def open_rows(self) -> dict[str, Any]:
         """Return the journal's open rows by upload id."""
         return {journey.upload_id: journey for journey in self._journal.reader.unfinished()}
+
+    def audit(self) -> list[str]:
+        """Return what `hotfolder audit` finds."""
+        found = audited(self._settings, lambda _: None).problems
+        return [f"audit: {one.file!r}: {one.problem}" for one in found]
 
     def complaints(self) -> list[str]:
         """Return what is not as it should be with a daemon that has nothing to do."""
