@@ -148,7 +148,8 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     folders.stay_ours()
     note = _note(journey)
     if note is not None:
-        spool.write_note(note_name(journey.upload_id), note, folders.work)
+        with suppress(OSError):  # a full disk is no reason not to claim: the journal knows the origin too
+            spool.write_note(note_name(journey.upload_id), note, folders.work)
     try:
         with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
