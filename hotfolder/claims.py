@@ -16,6 +16,7 @@ from hotfolder.checks.readiness import Ready
 from hotfolder.model import ErrorSource, Journey, Stamp, State
 
 TRIAL = b".hotfolder-trial"
+"""A file that is made and removed again, to see whether a folder can be written."""
 PIECE_BYTES = 1 << 18
 """How much of a document is in memory at once: 256 KiB reads are within a few percent of the fastest."""
 

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
 from hotfolder import spool
 from hotfolder.checks.names import printable
-from hotfolder.claims import Origin, give_back, note_name, stale_notes, work_name
+from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, work_name
 from hotfolder.delivery import step
 from hotfolder.filing import remove_leftovers
 from hotfolder.journal import Entry, Journal, JournalError
@@ -90,7 +91,10 @@ def recover(site: Site, now: float) -> Recovered:
 
 
 def _sweep(site: Site) -> None:
-    """Remove notes on documents that have left the work folder; one of a claim that is just beginning stays."""
+    """Remove what a crash left of our own small files; the note of a claim that is just beginning stays."""
+    for at in (site.folders.drop, site.folders.work):
+        with suppress(OSError):  # something of that name that is not ours to remove
+            spool.remove(TRIAL, at)
     busy = site.busy()
     for name in stale_notes(spool.names_in(site.folders.work)):
         if name.removeprefix(note_name("")).decode("ascii", "replace") not in busy | site.busy():

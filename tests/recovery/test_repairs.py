@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hotfolder import spool
-from hotfolder.claims import note_name, secure, work_name
+from hotfolder.claims import TRIAL, note_name, secure, work_name
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import OPEN, Answer, ErrorSource, Journey, State
@@ -287,6 +287,18 @@ def test_an_old_copy_of_the_journal_is_not_believed(
     assert (found.upload_id, found.state) == (made.upload_id, State.UNCERTAIN)
     assert found.sha256 is not None
     assert names_in(drop_path) == []
+
+
+def test_a_trial_that_was_cut_off_is_removed(
+    journal: Journal, folders: spool.Folders, drop_path: Path
+) -> None:
+    """The file that tries out whether the folders can be written does not stay after a crash."""
+    for at in (folders.drop, folders.work):
+        spool.write_note(TRIAL, b"", at)
+    repaired(journal, folders)
+    assert (names_in(drop_path), os.listdir(folders.work)) == ([], [])
+    (drop_path / os.fsdecode(TRIAL)).mkdir()
+    assert repaired(journal, folders) == []
 
 
 def test_notes_on_documents_that_have_left_are_removed(journal: Journal, folders: spool.Folders) -> None:
