@@ -103,6 +103,8 @@ def _cases(site: Site) -> list[_Case]:
     in_work = evidence.claimed_in(site.folders)  # before the rows: a claim writes its row first
     rows = {j.upload_id: j for j in site.journal.reader.unfinished() if j.queue == queue}
     told: Mapping[str, Told] = {} if site.known else evidence.records_in(site.folders, site.archives)
+    # Two queues may file into one folder: each learns of its own documents alone.
+    told = {i: t for i, t in told.items() if t.record.queue.name == queue or i in in_work}
     cases = []
     for upload_id in sorted({*in_work, *rows, *told} - busy - site.busy()):
         row = rows.get(upload_id) or site.journal.reader.find(upload_id)
