@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from hotfolder.journal.rows import load
-from hotfolder.journal.schema import connect
+from hotfolder.journal.schema import JournalError, connect
 from hotfolder.model import Ground, Journey
 
 FILE_NAME = "journal.sqlite3"
@@ -38,80 +40,88 @@ class Reader:
     def __init__(self, state_dir: Path) -> None:
         """Open the journal of a state directory; raises `JournalError`."""
         self._connection = connect(state_dir / FILE_NAME, writable=False)
+        self._lock = Lock()
+        self._closed = False
+
+    def _rows(self, question: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock:  # closing a connection under a query of another thread ends the process (SIGSEGV)
+            if self._closed:
+                raise JournalError("the journal is closed")
+            return self._connection.execute(question, values).fetchall()
 
     def unfinished(self) -> list[Journey]:
         """Return the documents that still need work, oldest first."""
-        return [load(row[0]) for row in self._connection.execute(_OPEN)]
+        return [load(row[0]) for row in self._rows(_OPEN)]
 
     def states(self) -> dict[tuple[str, str], int]:
         """Return the number of unfinished documents for each (queue, state)."""
-        return {(q, s): n for q, s, n in self._connection.execute(_STATES)}
+        return {(q, s): n for q, s, n in self._rows(_STATES)}
 
     def tallies(self) -> dict[tuple[str, str], int]:
         """Return the number of filed documents for each (queue, outcome `done` or `failed`)."""
-        return {
-            (q, o): n for q, o, n in self._connection.execute("SELECT queue, outcome, number FROM tallies")
-        }
+        return {(q, o): n for q, o, n in self._rows("SELECT queue, outcome, number FROM tallies")}
 
     def settling(self) -> dict[str, float]:
         """Return the learned settle window of each queue, in seconds."""
-        return dict(self._connection.execute("SELECT queue, window_s FROM settling").fetchall())
+        return dict(self._rows("SELECT queue, window_s FROM settling"))
 
     def last(self, queue_name: str, folder: bytes, name: bytes) -> Journey | None:
         """Return the newest document dropped under a name."""
-        row = self._connection.execute(_LAST, (queue_name, folder, name)).fetchone()
-        return load(row[0]) if row else None
+        rows = self._rows(_LAST, (queue_name, folder, name))
+        return load(rows[0][0]) if rows else None
 
     def find(self, upload_id: str) -> Journey | None:
         """Return one document."""
-        row = self._connection.execute(_BY_ID, (upload_id,)).fetchone()
-        return load(row[0]) if row else None
+        rows = self._rows(_BY_ID, (upload_id,))
+        return load(rows[0][0]) if rows else None
 
     def document_ids(self, connection: str, since_id: str, but: str) -> frozenset[str]:
         """Return the service's ids of a connection's documents from one upload id on, except of document `but`."""
-        rows = self._connection.execute(_IDS, (connection, since_id, but))
+        rows = self._rows(_IDS, (connection, since_id, but))
         return frozenset(number for (text,) in rows if text for number in json.loads(text))
 
     def of_content(self, queue_name: str, sha256: str, limit: int = -1) -> list[Journey]:
         """Return a queue's documents of one content (SHA-256 in hex) that were not put back, the newest first."""
-        return [load(row[0]) for row in self._connection.execute(_BY_CONTENT, (queue_name, sha256, limit))]
+        return [load(row[0]) for row in self._rows(_BY_CONTENT, (queue_name, sha256, limit))]
 
     def namesake(self, journey: Journey) -> Journey | None:
         """Return the newest other document that was dropped under a document's name and not put back."""
         j = journey
-        row = self._connection.execute(_NAMESAKE, (j.queue, j.folder, j.name, j.upload_id)).fetchone()
-        return load(row[0]) if row else None
+        rows = self._rows(_NAMESAKE, (j.queue, j.folder, j.name, j.upload_id))
+        return load(rows[0][0]) if rows else None
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""
-        rows = self._connection.execute("SELECT path, mount_point, fs_type, dev, ino FROM grounds")
+        rows = self._rows("SELECT path, mount_point, fs_type, dev, ino FROM grounds")
         return {path: Ground(mount, fs_type, int(dev), int(ino)) for path, mount, fs_type, dev, ino in rows}
 
     def pauses(self) -> dict[str, tuple[float, str]]:
         """Return the queues that somebody paused: since when (seconds since 1970), and why."""
-        rows = self._connection.execute("SELECT queue, since, reason FROM pauses")
+        rows = self._rows("SELECT queue, since, reason FROM pauses")
         return {queue: (since, reason) for queue, since, reason in rows}
 
     def knows_run(self, run: str) -> bool:
         """Tell whether a run of the daemon is one that this journal has seen."""
-        return bool(self._connection.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone())
+        return bool(self._rows("SELECT 1 FROM runs WHERE run = ?", (run,)))
 
     def arrows(self, upload_id: str) -> list[tuple[float, str, str, str | None]]:
         """Return a document's history: (seconds since 1970, event, state after it, reason)."""
-        return self._connection.execute(_ARROWS, (upload_id,)).fetchall()
+        return self._rows(_ARROWS, (upload_id,))
 
     def everything(self) -> tuple[list[Journey], dict[str, list[tuple[str, str]]]]:
         """Return all documents, and each one's history as (event, state after it), of one and the same moment."""
-        self._connection.execute("BEGIN")
+        self._rows("BEGIN")
         try:
-            journeys = [load(row[0]) for row in self._connection.execute(_ALL)]
+            journeys = [load(row[0]) for row in self._rows(_ALL)]
             history: dict[str, list[tuple[str, str]]] = {}
-            for upload_id, event, state in self._connection.execute(_HISTORY):
+            for upload_id, event, state in self._rows(_HISTORY):
                 history.setdefault(upload_id, []).append((event, state))
         finally:
-            self._connection.execute("COMMIT")
+            self._rows("COMMIT")
         return journeys, history
 
     def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        """Close the database; whoever asks later gets `JournalError`."""
+        with self._lock:
+            self._closed = True
+            self._connection.close()

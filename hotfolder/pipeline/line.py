@@ -87,6 +87,8 @@ class Line:
         """Why nothing can be moved into the work folder."""
         self.on_blocked: Callable[[], None] = lambda: None
         self.on_unblocked: Callable[[], None] = lambda: None
+        self.stuck: list[str] = []
+        """Documents of the work folder that recovery left as they are, each with the reason, in words."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self._means = means

@@ -12,7 +12,7 @@ from hotfolder.checks.sniff import HEAD_BYTES, sniff
 from hotfolder.claims import PIECE_BYTES, note_name, original_name, work_name
 from hotfolder.filing import sidecar_name
 from hotfolder.model import Journey, Stamp
-from hotfolder.recovery.rebuilt import Content
+from hotfolder.recovery.rebuilt import Content, from_sidecar
 from hotfolder.recovery.table import Record
 from hotfolder.sidecar import Sidecar, read
 
@@ -132,6 +132,9 @@ def _records_below(top: int) -> Iterator[Told]:
                 document = name.removesuffix(b".json")
                 if document == name or sidecar_name(document) != name:
                     continue
-                with suppress(OSError, ValueError):
+                # Whoever may write to an archive may leave there what no journey can be drawn from.
+                with suppress(OSError, ValueError, OverflowError):
+                    record = read(spool.read_small(name, fd))
+                    from_sidecar(record, folder, document)
                     beside = Record.FILED if document in entries else Record.SIDECAR
-                    yield Told(read(spool.read_small(name, fd)), folder, document, beside)
+                    yield Told(record, folder, document, beside)

@@ -15,16 +15,18 @@ def _seconds(text: str) -> float:
 
 
 def name_of(record: Sidecar) -> bytes:
-    """Return the name under which a recorded document was dropped."""
-    if record.file.name_bytes is not None:
-        return base64.b64decode(record.file.name_bytes)
-    return record.file.name.encode()
+    """Return the name under which a recorded document was dropped; raises `ValueError` for what can be none."""
+    text = record.file.name_bytes
+    name = record.file.name.encode() if text is None else base64.b64decode(text, validate=True)
+    if name in {b"", b".", b".."} or b"/" in name or b"\0" in name:
+        raise ValueError("no entry of a folder has this name")
+    return name
 
 
 def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
     """Return the journey that ended with a sidecar found in the archive's `folder` beside `filed_name`.
 
-    Its state is the final one before filing. Device, inode and times below a millisecond are not recorded.
+    Its state is the final one before filing. Raises `ValueError` or `OverflowError` for a record not of our making.
     """
     modified_ns = round(_seconds(record.file.modified_at) * 1000) * 1_000_000
     return Journey(

@@ -48,8 +48,8 @@ class Recovered:
 
     going_on: list[Journey] = field(default_factory=list)
     missing: list[Journey] = field(default_factory=list)
-    stuck: list[bytes] = field(default_factory=list)
-    """Names of documents whose repair failed."""
+    stuck: list[str] = field(default_factory=list)
+    """Documents of the work folder that are left as they are, each with the reason, in words."""
     unread: list[str] = field(default_factory=list)
     """Archives whose sidecars should have been learned and could not be read."""
     remembered: int = 0
@@ -69,7 +69,7 @@ class _Case:
 def recover(site: Site, now: float) -> Recovered:
     """Repair one queue; blocks. Nothing is sent and nothing is overwritten. Raises OSError."""
     found = Recovered()
-    for case in _cases(site, _told(site, found)):
+    for case in _cases(site, _told(site, found), found):
         try:
             _mend(site, case, now, found)
         except JournalError:
@@ -78,7 +78,7 @@ def recover(site: Site, now: float) -> Recovered:
             text = "queue {}: {} cannot be repaired: {}; tried again when the folder is opened next"
             name = case.work_name or (case.row.name if case.row else case.upload_id.encode())
             logger.error(text, site.origin.queue, printable(name), problem)
-            found.stuck.append(name)
+            found.stuck.append(f"{printable(name)} cannot be repaired: {problem}")
     _sweep(site)
     if not site.known:
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
@@ -116,19 +116,23 @@ def _told(site: Site, found: Recovered) -> dict[str, Told]:
     return told
 
 
-def _cases(site: Site, told: Mapping[str, Told]) -> list[_Case]:
+def _cases(site: Site, told: Mapping[str, Told], found: Recovered) -> list[_Case]:
     """Gather the documents to judge: open rows, what lies in the work folder, and, where the journal is lost, sidecars."""
     queue = site.origin.queue
     # Asked before and after: what is claimed meanwhile has a row that must not be repaired, and so has what was filed.
     busy = site.busy()
     in_work = evidence.claimed_in(site.folders)  # before the rows: a claim writes its row first
     rows = {j.upload_id: j for j in site.journal.reader.unfinished() if j.queue == queue}
+    # Two queues may file into one folder: each learns of its own documents alone.
+    told = {i: t for i, t in told.items() if t.record.queue.name == queue or i in in_work}
     cases = []
     for upload_id in sorted({*in_work, *rows, *told} - busy - site.busy()):
         row = rows.get(upload_id) or site.journal.reader.find(upload_id)
         if row is not None and row.queue != queue:
             text = "queue {}: {} belongs to queue {}; it is left there"
-            logger.error(text, queue, printable(in_work.get(upload_id, row.name)), row.queue)
+            name = in_work.get(upload_id, row.name)
+            logger.error(text, queue, printable(name), row.queue)
+            found.stuck.append(f"{printable(name)} belongs to queue {row.queue}")
             continue
         cases.append(_Case(upload_id, row, in_work.get(upload_id), told.get(upload_id)))
     return cases

@@ -92,7 +92,7 @@ def _resume(settings: Settings, question: dict[str, Any]) -> Answered:
 
 
 def _failed(settings: Settings, question: dict[str, Any]) -> Answered:
-    return failed_of(settings.queues[question["queue"]])
+    return failed_of(settings, settings.queues[question["queue"]])
 
 
 def _retry(settings: Settings, question: dict[str, Any]) -> Answered:

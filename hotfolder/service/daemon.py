@@ -262,9 +262,10 @@ def _sum(works: Works) -> Outcome:
     lines = [line for _, line in works.lines()]
     done, failed = (sum(line.filed[area] for line in lines) for area in ("done", "failed"))
     held = sum(j.held for line in lines for j in line.carried.values())
-    missing = sum(len(line.missing) for line in lines)
-    if failed or held or missing:
-        return Outcome(1, f"{failed} failed, {held} uncertain, {missing} missing, {done} done")
+    missing, stuck = sum(len(line.missing) for line in lines), sum(len(line.stuck) for line in lines)
+    if failed or held or missing or stuck:
+        text = f"{failed} failed, {held} uncertain, {missing} missing, {stuck} stuck, {done} done"
+        return Outcome(1, text)
     return Outcome(0, f"{done} done")
 
 

@@ -97,10 +97,22 @@ def verdict_told(journey: Journey) -> str:
     return f"{printable(journey.name)} ({journey.upload_id}) is {ends[journey.state]}"
 
 
-def failed_of(queue: Queue) -> Answered:
-    """Return the paths of all documents in a queue's failed/; raises OSError."""
-    top = os.fsencode(queue.failed)
-    return {"files": [os.fsdecode(os.path.join(top, *parts)) for parts in all_failed(queue)]}
+def failed_of(settings: Settings, queue: Queue) -> Answered:
+    """Return the paths of a queue's documents in its failed/; raises OSError."""
+    top, found = os.fsencode(queue.failed), all_failed(queue)
+    if any(_files_together(queue, other) for other in settings.queues.values() if other is not queue):
+        found = [p for p in found if _owner(settings, queue, failed_at(queue, *p)).name == queue.name]
+    return {"files": [os.fsdecode(os.path.join(top, *parts)) for parts in found]}
+
+
+def _files_together(queue: Queue, other: Queue) -> bool:
+    return os.path.realpath(queue.failed) == os.path.realpath(other.failed)
+
+
+def _owner(settings: Settings, queue: Queue, failed: Failed) -> Queue:
+    """Return whose document it is, by its record, where several queues file into one folder."""
+    other = settings.queues.get(failed.record.queue.name) if failed.record else None
+    return other if other is not None and _files_together(queue, other) else queue
 
 
 def failed_meant(settings: Settings, question: dict[str, Any]) -> tuple[Queue, Failed]:
@@ -111,7 +123,8 @@ def failed_meant(settings: Settings, question: dict[str, Any]) -> tuple[Queue, F
         where = status.unexplained(settings, path) if place is None else f"it lies in {place.area}/"
         raise OrderError(f"only documents in the failed/ of a queue can be sent again; {where}")
     try:
-        return place.queue, failed_at(place.queue, place.folder, place.name)
+        failed = failed_at(place.queue, place.folder, place.name)
+        return _owner(settings, place.queue, failed), failed
     except FileNotFoundError:
         raise OrderError("there is no such document; it was taken away, or moved back") from None
     except (NotRedeliveredError, OSError) as problem:
@@ -158,9 +171,13 @@ class Orders:
     def _line(self, name: str) -> tuple[Lane, Line]:
         with suppress(StopIteration):
             return self.works.find(name)
-        raise OrderError(
-            f"the running daemon does not know queue {name} yet; let it read its configuration anew"
-        )
+        if name in self.works.settings.queues:
+            advice = "let the running daemon read its configuration anew, which does not know it yet"
+        else:
+            advice = (
+                "it is not configured: put it back, and let the running daemon read its configuration anew"
+            )
+        raise OrderError(f"queue {name}: {advice}")
 
     async def _pause(self, question: dict[str, Any]) -> Answered:
         lane, line = self._line(str(question.get("queue")))
@@ -183,7 +200,7 @@ class Orders:
 
     async def _failed(self, question: dict[str, Any]) -> Answered:
         _, line = self._line(str(question.get("queue")))
-        return await self._on_disk(line, lambda: failed_of(line.queue))
+        return await self._on_disk(line, lambda: failed_of(self.works.settings, line.queue))
 
     async def _retry(self, question: dict[str, Any]) -> Answered:
         settings = self.works.settings

@@ -252,7 +252,8 @@ class Works:
         found = recover(self._site(lane, line, folders), self.clock.wall())
         if not found.unread:
             spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
-        line.missing = [printable(name) for name in (*(j.name for j in found.missing), *found.stuck)]
+        line.missing = [printable(journey.name) for journey in found.missing]
+        line.stuck = found.stuck
         for found_again in found.going_on:
             # What it waited for was its file, which is back; a service in trouble still has its gate closed.
             at_once = again and found_again.state is State.DEFERRED

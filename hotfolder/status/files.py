@@ -138,7 +138,7 @@ def _carried(journey: Journey, file: str) -> Explanation:
 def _archived(place: Place, file: str) -> Explanation | None:
     top = place.queue.done if place.area == "done" else place.queue.failed
     state = "delivered" if place.area == "done" else "failed"
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         fd = spool.open_folder(os.path.realpath(top))
         try:
             with spool.below(fd, place.folder) as folder:
@@ -147,7 +147,8 @@ def _archived(place: Place, file: str) -> Explanation | None:
             os.close(fd)
         messages = [m["Message"] for m in (record["response"] or {}).get("Messages") or []]
         reason = "; ".join([*(messages or ["the service took it"]), *record["warnings"]])
-        return Explanation(file, place.queue.name, state, reason, record["times"]["filed"])
+        owner = printable(record["queue"]["name"].encode())  # several queues may file into one folder
+        return Explanation(file, owner, state, reason, record["times"]["filed"])
     return None
 
 

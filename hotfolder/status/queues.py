@@ -80,12 +80,18 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     if trouble:
         return "paused", trouble
     held_up = lane.gate.trouble or line.gate.trouble
-    return "active", line.filing_trouble or held_up or _missing(line) or _stalled(line)
+    return "active", line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
 
 
 def _stalled(line: Line) -> str | None:
     late = [j for j in line.carried.values() if j.stalled]
     return f"{printable(late[0].name)}: {late[0].reason} ({len(late)} in all)" if late else None
+
+
+def _stuck(line: Line) -> str | None:
+    if not line.stuck:
+        return None
+    return f"left in the work folder: {'; '.join(line.stuck[:3])} ({len(line.stuck)} in all)"
 
 
 def _missing(line: Line) -> str | None:

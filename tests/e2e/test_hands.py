@@ -312,3 +312,26 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end(place: Site) -> None:
         place.process.send_signal(signal.SIGTERM)
         assert place.process.wait(timeout=20) == 0
         asking.kill()
+
+
+def test_queues_that_share_a_failed_folder_get_their_own_back(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """`retry` moves a document into the drop folder of the queue that its record names, never into another's."""
+    text = "".join(
+        line.replace("{keys}", "failed: {top}/failed, {keys}") if line.startswith("  to-") else line
+        for line in CONFIG.splitlines(keepends=True)
+    )
+    with site(tmp_path, sandbox, keys=QUICK, text=text) as place:
+        for queue in place.queues():
+            (place.drop(queue) / f"{queue}.txt").write_text("no document")
+        place.start()
+        wait_for(lambda: sum(q["counts"]["failed"] for q in place.status()) == len(place.queues()), 15)
+        assert place.stop() == 0
+        for queue in place.queues():
+            told = place.command("why", str(tmp_path / "failed" / f"{queue}.txt"))
+            assert f"failed in queue {queue}" in told.stdout
+        ended = place.command("retry", "--queue", "to-digitoo")
+        assert (ended.returncode, ended.stdout.count("moved back")) == (0, 1)
+        ended = place.command("retry", "--all")
+        assert (ended.returncode, ended.stdout.count("moved back")) == (0, 2)
+        for queue in place.queues():
+            assert [p.name for p in place.drop(queue).glob("*.txt")] == [f"{queue}.txt"]

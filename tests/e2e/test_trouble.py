@@ -103,3 +103,22 @@ def test_once_takes_the_healthy_queues_before_it_gives_up_on_the_others(
     assert found.returncode == 3
     assert "to-rossum is offline" in found.stdout
     assert [p.name for p in place.archived("done")] == ["good.pdf"]
+
+
+def test_a_queue_that_was_renamed_says_what_it_left_behind(place: Site, sandbox: SandboxServer) -> None:
+    """Documents of the old name stay in the work folder, and `status` and `once` of the new one say so."""
+    sandbox.play(
+        [{"match": {"service": "digitoo", "method": "POST", "path": "*/upload"}, "do": {"status": 500}}]
+    )
+    place.write_config(place.text.replace("ask_after: 1s", "ask_after: 1h"))
+    place.start()
+    (place.drop("to-digitoo") / "left.pdf").write_bytes(reportlab_pdf(1))
+    wait_for(lambda: sum(q["counts"]["uncertain"] for q in place.status()), 15)
+    place.kill()
+    renamed = "other-name: {{connection: g, queue_id: q7, folder: {top}/in/to-digitoo, {keys}}}"
+    place.write_config(place.text.replace("to-digitoo: {{connection: g, queue_id: q7, {keys}}}", renamed))
+    place.start()
+    (told,) = (q for q in place.status() if q["name"] == "other-name")
+    assert "left.pdf belongs to queue to-digitoo" in told["reason"]
+    assert place.stop() == 0
+    assert place.command("once").returncode == 1

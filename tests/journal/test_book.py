@@ -373,3 +373,28 @@ def test_everything_of_one_moment(journal: Journal) -> None:
     ]
     assert history[made.upload_id] == [("claim", "claimed"), ("return", "returned")]
     assert history[other.upload_id] == [("claim", "claimed")]
+
+
+def test_questions_of_other_threads_end_with_the_journal(journal: Journal) -> None:
+    """Closing it under them ends no process: whoever asks then, or later, is told that it is closed."""
+    for _ in range(200):
+        claim(journal)
+    told: list[str] = []
+    asking = threading.Barrier(4)
+
+    def ask_for_ever() -> None:
+        asking.wait(DEADLINE_S)
+        try:
+            while True:
+                journal.reader.unfinished()
+        except JournalError as problem:
+            told.append(str(problem))
+
+    threads = [threading.Thread(target=ask_for_ever, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    asking.wait(DEADLINE_S)
+    journal.close()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert told == ["the journal is closed"] * 3

@@ -1,5 +1,6 @@
 """Making journal and folders agree again."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -138,7 +139,9 @@ def test_a_claim_that_was_cut_off_between_two_names(
 def test_documents_of_an_absent_queue_are_left(journal: Journal, folders: spool.Folders) -> None:
     """A queue that is offline keeps its rows and files for later, whatever is repaired beside it."""
     made = write(journal, claimed(folders, journey(queue="orders")))
-    assert recover(site(journal, folders), NOW) == Recovered()
+    found = recover(site(journal, folders), NOW)
+    assert (found.going_on, found.missing) == ([], [])
+    assert [text.partition(".pdf ")[2] for text in found.stuck] == ["belongs to queue orders"]
     assert journal.reader.unfinished() == [made]
     assert os.listdir(folders.work) == [os.fsdecode(work_name(made))]
 
@@ -222,6 +225,56 @@ def test_everything_at_rest_is_learned_from_the_sidecars(
         )
         assert (row.answer, row.error_source) == (one.answer, one.error_source)
     assert recover(site(journal, folders, known=False), NOW).remembered == 0
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("times", "seen", "yesterday"),
+        ("times", "filed", "0001-01-01T00:00:00"),
+        ("file", "modified_at", ""),
+        ("file", "name", "a\0b"),
+        ("file", "name", "../../a.pdf"),
+        ("file", "name", ".."),
+        ("file", "name_bytes", "abc"),
+        ("file", "name_bytes", "AAAA"),
+    ],
+)
+def test_a_record_that_cannot_be_true_keeps_no_other_from_being_learned(
+    part: str,
+    key: str,
+    value: str,
+    alone: bool,  # noqa: FBT001 — a parameter
+    journal: Journal,
+    folders: spool.Folders,
+    drop_path: Path,
+) -> None:
+    """Whoever may write to done/ can leave such a record there; the queue starts, and learns of all others."""
+    forged, good = (claimed(folders, delivered(name=name)) for name in (b"forged.pdf", b"good.pdf"))
+    for one in (forged, good):
+        filed(folders, one, "done")
+    beside = drop_path / "done" / "forged.pdf.json"
+    record = json.loads(beside.read_text())
+    record[part][key] = value
+    beside.write_text(json.dumps(record))
+    if alone:
+        (drop_path / "done" / "forged.pdf").unlink()
+    assert recover(site(journal, folders, known=False), NOW).remembered == 1
+    assert journal.reader.find(good.upload_id) is not None
+    assert journal.reader.find(forged.upload_id) is None
+
+
+def test_an_archive_of_two_queues_is_learned_by_each_in_part(
+    journal: Journal, folders: spool.Folders
+) -> None:
+    """A queue leaves the records of another one alone, as if they were not there."""
+    mine, other = claimed(folders, delivered()), claimed(folders, delivered(queue="orders"))
+    for one in (mine, other):
+        filed(folders, one, "done")
+    assert recover(site(journal, folders, known=False), NOW).remembered == 1
+    assert journal.reader.find(mine.upload_id) is not None
+    assert journal.reader.find(other.upload_id) is None
 
 
 @pytest.mark.parametrize("cut", ["before the move", "in the copy", "move undone"])
