@@ -205,8 +205,8 @@ class Pipeline(RuleBasedStateMachine):
             self._until_quiet()
             self.guarantees_hold()
             found, taken = self.plant.survey(), self.service.taken()
-            self._none(proofs.at_rest(found, self.owner.left, taken, self.plant.open_rows()))
-            self._none(self.plant.complaints() + self.plant.audit())
+            wrong = proofs.at_rest(found, self.owner.left, taken, self.plant.open_rows())
+            self._none(wrong + self.plant.complaints() + self.plant.audit())
             self.plant.stop()
 
     def _until_quiet(self) -> None:

@@ -33,3 +33,13 @@ def test_two_moves_of_one_document_are_not_undone_together(play, effects) -> Non
         lambda it: it.drop(b"scan", 0, told=True),
         lambda it: it.cut_power(Moment("any", effects), after=True, landing=None, unsynced=2),
     )
+
+
+def test_a_slow_request_does_not_keep_the_program_from_ending(play) -> None:
+    """A request that takes longer than the grace period is left behind, and its document asked about."""
+    play(
+        lambda it: it.trouble(["slow"]),
+        lambda it: it.drop(b"a.png", 0, told=False),
+        lambda it: it.wait(0.1),
+        lambda it: it.reload(0.1),
+    )
