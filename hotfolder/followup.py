@@ -17,6 +17,8 @@ from hotfolder.model import Answer, Journey, State
 from hotfolder.sidecar import moment
 from hotfolder.states import Event
 
+_SKEW_S = 300.0
+"""How far a service's clock may be off from ours when it is asked for what it got since a moment."""
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
 """An import takes "a few seconds to several minutes" (Rossum API docs); 60 s spares their 10 requests/s."""
 _ASK_AGAIN_S = 3600.0
@@ -24,8 +26,6 @@ _ASK_AGAIN_S = 3600.0
 _STALLED_S = 86_400.0
 """An import takes minutes and a review by people up to a working day: after a day of silence somebody should look."""
 _ENOUGH_ASKING = 3
-_SKEW_S = 300.0
-"""How far the service's clock may be behind ours when its list of documents is asked from a moment on."""
 
 Told = Receipt | None | DeliveryError | CannotTell
 """What asking can come to."""

@@ -182,7 +182,7 @@ class Backend(ABC):
 
     @abstractmethod
     def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
-        """Ask whether the service has a document that was sent at or after `since` (seconds since 1970).
+        """Ask whether the service has a document that was sent at or after `since` (seconds since 1970, skew included).
 
         `known` are ids of documents that belong to other journeys: where only the name can be compared,
         they are no hits. None is a clear no. Raises `CannotTell`, `Unavailable` or `Unauthorized`.

@@ -24,7 +24,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
-from hotfolder.backends.moments import SKEW_S, moment
+from hotfolder.backends.moments import moment
 from hotfolder.backends.paths import as_text, values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
@@ -74,7 +74,7 @@ NAMES = ("file_name", "original_file_name", "filename", "original_filename", "fi
 CREATED = ("created_at", "createdAt", "created", "uploaded_at")
 """Where a list of documents may hold them, their names, their times: not published, all are tried."""
 PAGE = 100
-PAGES_MAX = 20
+PAGES_MAX = 100
 
 
 class Digitoo(Backend):
@@ -125,8 +125,8 @@ class Digitoo(Backend):
         names = {parcel.name, escape_name(parcel.name)}
         hits = [
             number
-            for number, name, created in self._documents(parcel, since - SKEW_S)
-            if name in names and created >= since - SKEW_S and number not in known
+            for number, name, created in self._documents(parcel, since)
+            if name in names and created >= since and number not in known
         ]
         if len(hits) > 1:
             raise CannotTell(f"Digitoo has {len(hits)} documents named {parcel.name!r} from that time")

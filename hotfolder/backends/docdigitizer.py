@@ -65,7 +65,7 @@ TAGS = ("tags", "tag")
 LISTS = ("documents", "data", "items", "results")
 """Where a list of documents may hold the documents: the specification shows no body, all are tried."""
 PAGE = 100
-PAGES_MAX = 20
+PAGES_MAX = 100
 
 
 class DocDigitizer(Backend):

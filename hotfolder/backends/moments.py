@@ -3,9 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-SKEW_S = 300.0
-"""How far a service's clock may be off from ours when it is asked for what it got since a moment."""
-
 
 def moment(value: Any) -> float | None:
     """Read an ISO 8601 text or a number of seconds since 1970; a time without zone is UTC; None for else."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hotfolder.backends import rossum_search
 from hotfolder.backends.base import CannotTell, Unavailable
 from hotfolder.backends.rossum import Rossum
 from hotfolder.sandbox.server import SandboxServer
@@ -38,6 +39,27 @@ def test_found_by_mark_among_namesakes(sandbox: SandboxServer, connect: Connect)
     assert found is not None
     assert found.document_ids == (sandbox.ledger.entries[-1].ids["document"],)
     assert backend.find(parcel(), sandbox.ledger.entries[0].arrived_at) is None
+
+
+@pytest.mark.parametrize("wanted", [0, 3, None])
+def test_found_although_the_list_is_too_long(
+    sandbox: SandboxServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, wanted: int | None
+) -> None:
+    """Where more has arrived than is looked through, the first pages or the name still find it; else nobody can tell."""
+    monkeypatch.setattr(rossum_search, "PAGES_MAX", 1)
+    monkeypatch.setattr(rossum_search, "PAGE", 2)
+    backend = connect()
+    sent = [parcel(name=f"{number}.pdf") for number in range(5)]
+    for one in sent:
+        backend.upload(one)
+    since = sandbox.ledger.entries[0].arrived_at
+    if wanted is None:
+        with pytest.raises(CannotTell, match="more than 2"):
+            backend.find(parcel(name="none.pdf"), since)
+        return
+    found = backend.find(sent[wanted], since)
+    assert found is not None
+    assert found.document_ids == (sandbox.ledger.entries[wanted].ids["document"],)
 
 
 def test_found_by_name_without_mark(sandbox: SandboxServer, connect: Connect) -> None:
