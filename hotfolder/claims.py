@@ -201,7 +201,7 @@ def _verified(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
         if spool.has_writer(fd):
             raise ClaimFailedError("its writer came back in the moment of its claim", came_back=True)
         try:
-            digest = _digest(fd)
+            digest = digest_of(fd)
         except OSError as problem:
             raise UnreadableError(f"it cannot be read: {problem.strerror}; look at the disk") from problem
         if spool.stamp_of(os.fstat(fd)) != stamp:
@@ -218,7 +218,8 @@ def _unchanged(now: Stamp, before: Stamp, fs_type: str) -> bool:
     return (now.size, now.mtime_ns) == (before.size, before.mtime_ns)
 
 
-def _digest(fd: int) -> str:
+def digest_of(fd: int) -> str:
+    """Return the SHA-256 of an open file in hex; raises OSError."""
     digest = hashlib.sha256()
     offset = 0
     while piece := os.pread(fd, PIECE_BYTES, offset):

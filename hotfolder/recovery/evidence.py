@@ -1,6 +1,5 @@
 """Look at what a queue's folders hold of each document; nothing is changed here."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 
 from hotfolder import spool
 from hotfolder.checks.sniff import HEAD_BYTES, sniff
-from hotfolder.claims import PIECE_BYTES, note_name, original_name, work_name
+from hotfolder.claims import digest_of, note_name, original_name, work_name
 from hotfolder.filing import sidecar_name
 from hotfolder.model import Journey, Stamp
 from hotfolder.recovery.rebuilt import Content, from_sidecar
@@ -48,18 +47,9 @@ def content_of(folders: spool.Folders, in_work: bytes) -> Content:
     fd, status = spool.open_document(in_work, folders.work)
     try:
         head = os.pread(fd, HEAD_BYTES, 0)
-        return Content(spool.stamp_of(status), sniff(head), _digest(fd))
+        return Content(spool.stamp_of(status), sniff(head), digest_of(fd))
     finally:
         os.close(fd)
-
-
-def _digest(fd: int) -> str:
-    digest = hashlib.sha256()
-    offset = 0
-    while piece := os.pread(fd, PIECE_BYTES, offset):
-        digest.update(piece)
-        offset += len(piece)
-    return digest.hexdigest()
 
 
 def stamp_at(name: bytes, at: int) -> Stamp | None:
@@ -97,7 +87,7 @@ def _same_by_content(folders: spool.Folders, journey: Journey, there: Stamp) -> 
     with spool.below(folders.drop, journey.folder) as origin:
         fd, _ = spool.open_document(journey.name, origin)
         try:
-            return _digest(fd) == journey.sha256
+            return digest_of(fd) == journey.sha256
         finally:
             os.close(fd)
 

@@ -132,8 +132,8 @@ def test_a_bad_sector_keeps_nobody_waiting(workshop: Opening, monkeypatch: pytes
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return genuine(fd)
 
-    genuine = claims._digest
-    monkeypatch.setattr(claims, "_digest", digest)
+    genuine = claims.digest_of
+    monkeypatch.setattr(claims, "digest_of", digest)
 
     async def scenario() -> None:
         shop.put("bad.png", bad)

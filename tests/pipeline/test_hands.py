@@ -2,36 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hotfolder.backends.base import Receipt, Unavailable, Uncertain
-from hotfolder.journal import Journal
 from hotfolder.model import State
 from hotfolder.pipeline import InHandError, Line
 from hotfolder.settlement import Verdict, settled
 from hotfolder.status import state_of
 from tests.builders import DEADLINE_S, NOW
-from tests.pipeline.workshop import Guarded, Workshop, picture
-
-Opening = Callable[..., Workshop]
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, journal: Journal) -> Opening:
-    """Make a pipeline; words are the backend, or settings of the queue."""
-    top = tmp_path / "drop"
-    top.mkdir()
-
-    def make(backend: Guarded | None = None, **queue: Any) -> Workshop:
-        return Workshop(top, journal, backend or Guarded(), **queue)
-
-    return make
+from tests.pipeline.workshop import Guarded, Opening, picture
 
 
 class Slow(Guarded):

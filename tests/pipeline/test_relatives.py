@@ -1,32 +1,16 @@
 """Duplicates, documents that come back and longer ones, carried along a real pipeline."""
 
 import io
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from hotfolder.backends.base import Refused, Unauthorized, Unavailable, Uncertain
-from hotfolder.journal import Journal
 from hotfolder.model import Answer, State
-from tests.pipeline.workshop import Guarded, Workshop, picture
+from tests.pipeline.workshop import Guarded, Opening, picture
 
-Opening = Callable[..., Workshop]
 REFUSED = Refused(Answer(413, "TOO_LARGE", ("too large",)))
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, journal: Journal) -> Opening:
-    """Make a pipeline; words are the backend, or settings of the queue."""
-    top = tmp_path / "drop"
-    top.mkdir()
-
-    def make(backend: Guarded | None = None, **queue: Any) -> Workshop:
-        return Workshop(top, journal, backend or Guarded(), **queue)
-
-    return make
 
 
 def pages(number: int) -> bytes:
