@@ -25,6 +25,8 @@ from hotfolder.sidecar import Sidecar
 from hotfolder.unixsocket import NoDaemonError, ask
 
 QUEUES = {"rossum": (ROSSUM, "8236"), "digitoo": (DIGITOO, "q7"), "docdigitizer": (DOCDIGITIZER, "null")}
+OWN = {"lock", "run"}
+"""The service's own files in a work folder."""
 KILL_EVERY_S, SAMPLE_EVERY_S = 30.0, 2.0
 QUIET_WITHIN_S = 600.0
 DOCUMENT_BYTES = 3_000
@@ -159,7 +161,7 @@ class Soak:
         records: dict[str, Sidecar] = {}
         strange: list[str] = []
         for queue in QUEUES:
-            for path in (p for p in self.drop(queue).rglob("*") if p.is_file() and p.name != "lock"):
+            for path in (p for p in self.drop(queue).rglob("*") if p.is_file() and p.name not in OWN):
                 beside = path.with_name(path.name + ".json")
                 if path.suffix == ".json" and path.with_suffix("").exists():
                     continue
