@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -218,11 +219,11 @@ def _unchanged(now: Stamp, before: Stamp, fs_type: str) -> bool:
     return (now.size, now.mtime_ns) == (before.size, before.mtime_ns)
 
 
-def digest_of(fd: int) -> str:
-    """Return the SHA-256 of an open file in hex; raises OSError."""
+def digest_of(fd: int, first_bytes: int = sys.maxsize) -> str:
+    """Return the SHA-256 of an open file, or of so many bytes at its beginning, in hex; raises OSError."""
     digest = hashlib.sha256()
     offset = 0
-    while piece := os.pread(fd, PIECE_BYTES, offset):
+    while piece := os.pread(fd, min(PIECE_BYTES, first_bytes - offset), offset):
         digest.update(piece)
         offset += len(piece)
     return digest.hexdigest()

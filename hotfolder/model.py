@@ -32,6 +32,9 @@ class State(StrEnum):
 OPEN = frozenset(State) - {State.FILED, State.RETURNED}
 """States of documents that still need work."""
 
+FINAL = frozenset({State.DELIVERED, State.REFUSED})
+"""States of documents that only have to be filed."""
+
 
 class ErrorSource(StrEnum):
     """Who said no."""

@@ -14,13 +14,11 @@ from fnmatch import fnmatchcase
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Row, Site
 from hotfolder.checks.names import printable
 from hotfolder.claims import original_name, work_name
-from hotfolder.model import OPEN, Journey, State
+from hotfolder.model import FINAL, OPEN, Journey, State
 from hotfolder.states import ARROWS, Event
 
 OWN_FILES = ("lock", "run", "origin.*", ".*")
 """Globs of the service's own small files in a work folder."""
-
-_FILING = frozenset({State.DELIVERED, State.REFUSED})
 
 
 def problems(found: Evidence) -> list[Problem]:
@@ -123,12 +121,12 @@ def _open_row_problems(journey: Journey, places: _Places) -> Iterator[Problem]:
     upload_id, state, path = journey.upload_id, journey.state, _path(places.site, work_name(journey))
     in_work, dropped = work_name(journey) in places.work, upload_id in places.site.dropped
     archived = upload_id in places.archived
-    if state in _FILING:
+    if state in FINAL:
         if not (in_work or dropped or upload_id in places.recorded):
             yield Problem(path, f"it is {state}, and neither here nor in an archive")
     elif not (in_work or dropped):
         yield Problem(path, f"it is {state}, and not here; look for it and put it back")
-    if archived and (in_work or state not in _FILING):
+    if archived and (in_work or state not in FINAL):
         yield Problem(path, f"it is {state}, and lies in an archive too; a start of the service settles it")
 
 
@@ -175,7 +173,7 @@ def _archive_problems(found: Evidence) -> Iterator[Problem]:
         for lonely in site.lonely:
             yield from _lonely_problems(lonely, rows.get(lonely.record.upload_id))
         for path, upload_id in site.leftovers:
-            if rows.get(upload_id) not in _FILING:
+            if rows.get(upload_id) not in FINAL:
                 yield Problem(path, "a temporary file that a filing left behind; it can be removed")
     yield from _twofold(found)
 
@@ -184,7 +182,7 @@ def _lonely_problems(lonely: LonelyRecord, state: State | None) -> Iterator[Prob
     """Yield what is wrong with a record without its document: people may take filed documents away."""
     if state is None:
         yield Problem(lonely.path, "a record without its document, and no row of the journal knows it")
-    elif state not in _FILING | {State.FILED}:
+    elif state not in FINAL | {State.FILED}:
         yield Problem(lonely.path, f"a record without its document, which is {state}")
 
 

@@ -24,7 +24,7 @@ from hotfolder.delivery import (
     step,
     unsent,
 )
-from hotfolder.model import Journey, State
+from hotfolder.model import FINAL, Journey, State
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates
 from hotfolder.pipeline.hands import Hands, Reach
@@ -230,7 +230,7 @@ class Lane:
         except Exception as surprise:  # noqa: BLE001 — see above
             logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
             now = line.carried.get(journey.upload_id)
-            if now is None or now.state in {State.DELIVERED, State.REFUSED}:
+            if now is None or now.state in FINAL:
                 return
             if now.state is State.SENDING:
                 doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
@@ -397,7 +397,7 @@ class Lane:
 
     def _route(self, line: Line, journey: Journey, polls: int = 0) -> None:
         """Put a claimed document where its next errand begins."""
-        if journey.state in {State.DELIVERED, State.REFUSED, State.FILED}:
+        if journey.state in FINAL | {State.FILED}:
             line.to_file(journey)
         elif journey.state is State.ACCEPTED:
             self._later(line, journey, self._clock.monotonic() + followup.poll_delay(polls), polls)

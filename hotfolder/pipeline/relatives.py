@@ -1,6 +1,5 @@
 """Gather what journal and disk tell of the documents before a fresh one, and keep twins waiting for their first."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -8,7 +7,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.checks.names import printable
-from hotfolder.claims import PIECE_BYTES, work_name
+from hotfolder.claims import digest_of, work_name
 from hotfolder.kinship import Kin, Known, Policy, continued, failed_before, related
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.line import Line
@@ -63,14 +62,9 @@ def _continues(folders: spool.Folders, journey: Journey, earlier: Journey) -> bo
     """Tell whether a claimed document begins with all bytes of an earlier one, by the SHA-256 of that."""
     fd, _ = spool.open_document(work_name(journey), folders.work)
     try:
-        digest = hashlib.sha256()
-        offset, left = 0, earlier.stamp.size
-        while left and (piece := os.pread(fd, min(PIECE_BYTES, left), offset)):
-            digest.update(piece)
-            offset, left = offset + len(piece), left - len(piece)
+        return digest_of(fd, earlier.stamp.size) == earlier.sha256
     finally:
         os.close(fd)
-    return not left and digest.hexdigest() == earlier.sha256
 
 
 def _announce(line: Line, kin: Kin) -> None:

@@ -13,7 +13,7 @@ from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, w
 from hotfolder.delivery import step
 from hotfolder.filing import remove_leftovers
 from hotfolder.journal import Entry, Journal, JournalError
-from hotfolder.model import Journey, State
+from hotfolder.model import FINAL, Journey, State
 from hotfolder.recovery import evidence
 from hotfolder.recovery.evidence import Told
 from hotfolder.recovery.rebuilt import doubted, from_sidecar, from_work
@@ -158,7 +158,7 @@ def _mend(site: Site, case: _Case, now: float, found: Recovered) -> None:
 
 def _journey(site: Site, case: _Case) -> Journey:
     """Return the best that is known of a document: its sidecar where the journal is lost, its row, its name."""
-    if case.row is not None and (case.told is None or case.row.state in _FINAL):
+    if case.row is not None and (case.told is None or case.row.state in FINAL | {State.FILED}):
         return case.row
     if case.told is not None:
         return from_sidecar(case.told.record, case.told.folder, case.told.name)
@@ -166,9 +166,6 @@ def _journey(site: Site, case: _Case) -> Journey:
     place = evidence.noted_origin(site.folders, case.upload_id, case.work_name)
     stamp = spool.look(case.work_name, site.folders.work)[1]
     return from_work(case.upload_id, place, site.origin, stamp)
-
-
-_FINAL = frozenset({State.DELIVERED, State.REFUSED, State.FILED})
 
 
 def _situation(site: Site, case: _Case, journey: Journey) -> Situation:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hotfolder.model import State
+from hotfolder.model import FINAL, State
 
 
 class Record(StrEnum):
@@ -79,7 +79,7 @@ class Rule:
         )
 
 
-_FINAL: frozenset[State | None] = frozenset({State.DELIVERED, State.REFUSED})
+_FINAL: frozenset[State | None] = frozenset(FINAL)
 _SENT: frozenset[State | None] = frozenset({State.SENDING, State.DEFERRED, State.UNCERTAIN, State.ACCEPTED})
 _UNSENT: frozenset[State | None] = frozenset({None, State.CLAIMED, State.RETURNED})
 _TOLD = frozenset({Record.SIDECAR, Record.FILED})

@@ -15,7 +15,7 @@ from loguru import logger
 from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
-from hotfolder.model import Clock, State
+from hotfolder.model import FINAL, Clock
 from hotfolder.pipeline import Line
 from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
@@ -241,9 +241,8 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
         state, reason = status.state_of(lane, line)
         if state == "paused" or (state == "offline" and reason != NOT_LOOKED_AT):
             stuck.append(f"queue {line.queue.name} is {state}: {reason}")
-            final = {State.DELIVERED, State.REFUSED}
             busy = busy or any(
-                j.state in final and j.upload_id not in line.parked for j in line.carried.values()
+                j.state in FINAL and j.upload_id not in line.parked for j in line.carried.values()
             )
         elif line.parked and not _busy(line):
             stuck.append(f"queue {line.queue.name}: {line.filing_trouble}")

@@ -21,7 +21,7 @@ from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
-from hotfolder.model import Clock, State
+from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
 from hotfolder.recovery import Site, recover
 from hotfolder.settings import ConnectionSection, Queue, Settings
@@ -177,9 +177,8 @@ class Works:
         line.drop.rescan()
 
     def _filing(self) -> bool:
-        final = {State.DELIVERED, State.REFUSED}
         return any(
-            j.state in final
+            j.state in FINAL
             for _, line in self.lines()
             for j in line.carried.values()
             if not line.filing_trouble

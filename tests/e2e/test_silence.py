@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotfolder.sandbox.server import SandboxServer
+from tests.arriving.servers import free_port
 from tests.e2e.harness import CONFIG, QUICK, Site, filed, site, wait_for
 from tests.e2e.producers import reportlab_pdf
 from tests.tools import need
@@ -29,13 +30,6 @@ PasswordAuthentication no
 UsePAM no
 Subsystem sftp internal-sftp
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on: sshd cannot be told to choose one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ended(process: "subprocess.Popen[bytes] | None") -> bool:
