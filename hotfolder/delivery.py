@@ -1,5 +1,6 @@
 """Hand a document to its backend, and decide from what came of it which arrow it takes."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -67,6 +68,8 @@ class Tried:
     result: Result
     began: float
     took_s: float
+    ahead_s: float | None = None
+    """How far the service's clock was ahead of ours afterwards."""
 
 
 def step(journey: Journey, event: Event, **changes: Any) -> Journey:
@@ -95,7 +98,7 @@ def hand_over(backend: Backend, parcel: Parcel, clock: Clock) -> Tried:
         result = known
     except Exception as surprise:  # noqa: BLE001 — see above
         result = Uncertain(f"the program failed: {type(surprise).__name__}: {surprise}")
-    return Tried(result, began, clock.monotonic() - start)
+    return Tried(result, began, clock.monotonic() - start, backend.ahead_s)
 
 
 def sent_name(journey: Journey) -> str:
@@ -148,10 +151,23 @@ def filled(value: Any, facts: Mapping[str, str]) -> Any:
 # Deciding ----------------------------------------------------------------------------------------
 
 
+def sending(journey: Journey, now: float, ahead_s: float | None) -> Journey:
+    """Return the journey of a document that is about to go out (pure); `ahead_s` as in `Backend`."""
+    name = journey.sent_name or sent_name(journey)
+    return step(journey, Event.SEND, sent_name=name, sent_from=_from(journey, now, ahead_s), reason=None)
+
+
+def _from(journey: Journey, began: float, ahead_s: float | None) -> float | None:
+    """Return when a document may first have arrived by the service's clock, with one more request (pure)."""
+    if ahead_s is None:
+        return journey.sent_from
+    return min(began + ahead_s, math.inf if journey.sent_from is None else journey.sent_from)
+
+
 def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
     """Decide what becomes of a document after it was sent (pure)."""
     result = tried.result
-    journey = _with_attempt(journey, tried)
+    journey = replace(_with_attempt(journey, tried), sent_from=_from(journey, tried.began, tried.ahead_s))
     now = tried.began + tried.took_s
     if isinstance(result, Receipt):
         return received(journey, result, wait_for, now)

@@ -18,7 +18,7 @@ from hotfolder.sidecar import moment
 from hotfolder.states import Event
 
 _SKEW_S = 300.0
-"""How far a service's clock may be off from ours when it is asked for what it got since a moment."""
+"""How far a clock may be off that is asked for what it got since a moment: servers of one service differ."""
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
 """An import takes "a few seconds to several minutes" (Rossum API docs); 60 s spares their 10 requests/s."""
 _ASK_AGAIN_S = 3600.0
@@ -47,13 +47,17 @@ def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
     return _asked(lambda: backend.follow_up(receipt, parcel))
 
 
-def first_sent(journey: Journey) -> float:
-    """Return from when on the service may have a document, with room for a clock that is behind ours.
+def first_sent(journey: Journey, ahead_s: float | None = None) -> float:
+    """Return from when on the service may have a document, by the earlier one of both clocks (pure).
 
-    What an earlier journey tried is left out: the service may have that document, and it failed.
+    `ahead_s` is how far the service's clock is ahead now; what was noted when the document was sent counts too,
+    since clocks are set in between. What an earlier journey tried is left out: the service may have that document,
+    and it failed.
     """
     own = journey.attempts[journey.inherited :]
-    return min((a.at for a in own), default=journey.claimed_at) - _SKEW_S
+    ours = min((a.at for a in own), default=journey.claimed_at)
+    theirs = ours + (ahead_s or 0.0) if journey.sent_from is None else journey.sent_from
+    return min(ours, theirs) - _SKEW_S
 
 
 def ask_whereabouts(
@@ -63,7 +67,12 @@ def ask_whereabouts(
 
     `known` are the service's ids of documents that belong to other journeys.
     """
-    return _asked(lambda: backend.find(parcel, first_sent(journey), known))
+    since = first_sent(journey, backend.ahead_s)
+    told = _asked(lambda: backend.find(parcel, since, known))
+    # The first answer after a start is the first that tells the service's time.
+    if told is None and since - (earlier := first_sent(journey, backend.ahead_s)) > _SKEW_S / 2:
+        told = _asked(lambda: backend.find(parcel, earlier, known))
+    return told
 
 
 def rivals(journey: Journey, others: Iterable[Journey]) -> bool:

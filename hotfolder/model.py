@@ -150,6 +150,8 @@ class Journey:
     """The queue's own id, where the connection's override won."""
     sha256: str | None = None
     sent_name: str | None = None
+    sent_from: float | None = None
+    """When it may first have arrived, by the service's own clock; None: nothing was heard of that clock."""
     attempts: tuple[Attempt, ...] = ()
     inherited: int = 0
     """How many of the attempts are those of the failed journey that it tries again."""

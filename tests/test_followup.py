@@ -268,6 +268,33 @@ def test_what_an_earlier_journey_tried_is_not_asked_for() -> None:
     assert first_sent(doubtful(attempts=attempts[:2], inherited=2)) == NOW - 300
 
 
+def test_the_earlier_clock_counts() -> None:
+    """A clock of ours that is ahead, now or when it was sent, does not hide a document; one behind changes nothing."""
+    sent = doubtful(attempts=(Attempt(NOW, None, "lost", 1),))
+    assert [first_sent(sent, ahead) for ahead in (None, 60.0, -900.0)] == [NOW - 300, NOW - 300, NOW - 1200]
+    noted = doubtful(attempts=sent.attempts, sent_from=NOW - 840)
+    assert [first_sent(noted, ahead) for ahead in (None, 0.0, -900.0)] == [NOW - 1140] * 3
+    assert first_sent(doubtful(attempts=sent.attempts, sent_from=NOW + 840)) == NOW - 300
+
+
+def test_asked_again_where_the_first_answer_tells_the_time() -> None:
+    """A no that was given before the service's clock was known is not believed where that clock is far behind."""
+
+    class Late(Curious):
+        ahead: float | None = None
+
+        @property
+        def ahead_s(self) -> float | None:
+            return self.ahead if self.since else None
+
+    made = doubtful()
+    for ahead, since in ((-840.0, [NOW - 300, NOW - 1140]), (-1.0, [NOW - 300]), (None, [NOW - 300])):
+        backend = Late()
+        backend.ahead = ahead
+        assert ask_whereabouts(backend, made, parcel(made)) is None
+        assert backend.since == since
+
+
 @pytest.mark.parametrize(
     "error", [Unavailable("x"), Unauthorized("x"), CannotTell("x"), Uncertain("x"), REFUSED]
 )

@@ -165,6 +165,11 @@ class Backend(ABC):
 
     traits: ClassVar[Traits]
 
+    @property
+    def ahead_s(self) -> float | None:
+        """How far the service's clock is ahead of ours, in seconds, by its latest answer; None: not known."""
+        return None
+
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document once.

@@ -8,6 +8,7 @@ from threading import Lock
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import DeliveryError, Unauthorized
 from hotfolder.backends.bodies import Body
+from hotfolder.backends.moments import http_date
 from hotfolder.backends.policy import Judge
 from hotfolder.backends.wire import Request, Wire, json_body
 from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
@@ -92,6 +93,8 @@ class Channel:
         self._renewable = credentials.renewable
         self._headers = {**credentials.headers, **_without(connection.headers, credentials.headers)}
         self._session = Session(credentials.obtain, judge.now)
+        self.ahead_s: float | None = None
+        """How far the service's clock is ahead of ours by its latest answer; None: it told no time yet."""
         for value in connection.headers.values():
             if len(value) >= REVEALING_CHARS and "{" not in value:
                 judge.secrets.remember(value)
@@ -120,13 +123,20 @@ class Channel:
 
     def _authorised(self, request: Request) -> Reply:
         token = self._session.token()
-        reply = self._wire.send(self._signed(request, token))
+        reply = self._sent(self._signed(request, token))
         if reply.status != 401:  # noqa: PLR2004 — 401 is certainly not taken, so one repeat is safe
             return reply
         fresh = self._session.token(refused=token)
         if fresh == token and not self._renewable:
             return reply
-        return self._wire.send(self._signed(request, fresh))
+        return self._sent(self._signed(request, fresh))
+
+    def _sent(self, request: Request) -> Reply:
+        reply = self._wire.send(request)
+        told = http_date(reply.headers.get("date"))
+        if told is not None:
+            self.ahead_s = told - self._judge.now()
+        return reply
 
     def _signed(self, request: Request, token: str) -> Request:
         signed = {name: filled(template, token) for name, template in self._headers.items()}

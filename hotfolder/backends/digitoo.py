@@ -97,6 +97,11 @@ class Digitoo(Backend):
         self._wire = Wire(connection, PROFILE.service)
         self._channel = Channel(connection, self._wire, self._judge, self._credentials())
 
+    @property
+    def ahead_s(self) -> float | None:
+        """See `Backend`."""
+        return self._channel.ahead_s
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final."""
         template = self._connection.upload.path or "/api/v2/queues/{queue_id}/upload"

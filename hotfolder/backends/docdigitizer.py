@@ -89,6 +89,11 @@ class DocDigitizer(Backend):
         credentials = Credentials({"Authorization": key, "Authentication": key}, self._key, renewable=False)
         self._channel = Channel(connection, self._wire, self._judge, credentials)
 
+    @property
+    def ahead_s(self) -> float | None:
+        """See `Backend`."""
+        return self._channel.ahead_s
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final where the answer holds the document's id."""
         reply = self._channel.upload(

@@ -84,6 +84,11 @@ class Rossum(Backend):
         self._channel = Channel(connection, self._wire, self._judge, self._credentials())
         self._search = rossum_search.Search(self._channel, now)
 
+    @property
+    def ahead_s(self) -> float | None:
+        """See `Backend`."""
+        return self._channel.ahead_s
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""
         reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))

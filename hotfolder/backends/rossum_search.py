@@ -106,7 +106,7 @@ class Search:
         """Leave alone what no annotation claims: another upload of this name may be on its way."""
         created = moment(document.get("created_at"))
         said = f"Rossum has a document named {parcel.name!r}, but no annotation that says which upload it is"
-        if created is not None and self._now() - created < IMPORT_S:
+        if created is not None and self._now() + (self._channel.ahead_s or 0.0) - created < IMPORT_S:
             raise Unavailable(f"{said} yet", retry_after_s=30.0)
         raise CannotTell(said)
 

@@ -19,7 +19,7 @@ from hotfolder.delivery import (
     answered,
     hand_over,
     proves_an_answer,
-    sent_name,
+    sending,
     stays_ours,
     step,
     unsent,
@@ -280,15 +280,15 @@ class Lane:
         if line.drop.offline:
             self._later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
-        sending = step(journey, Event.SEND, sent_name=journey.sent_name or sent_name(journey), reason=None)
-        parcel = line.parcel(sending)
-        line.carried[journey.upload_id] = sending
-        await self._means.recorder.record(Event.SEND, sending, journey.state)
+        sent = sending(journey, self._clock.wall(), self.backend.ahead_s)
+        parcel = line.parcel(sent)
+        line.carried[journey.upload_id] = sent
+        await self._means.recorder.record(Event.SEND, sent, journey.state)
         tried = await self._on_wire(lambda: hand_over(self.backend, parcel, self._clock))
-        await self._go(line, answered(sending, tried, line.queue.wait_for), sending)
-        if isinstance(tried.result, FileNotFoundError) and sending.upload_id in line.carried:
-            self._errands.remove(lambda e: e.journey.upload_id == sending.upload_id)
-            line.lose(sending)
+        await self._go(line, answered(sent, tried, line.queue.wait_for), sent)
+        if isinstance(tried.result, FileNotFoundError) and sent.upload_id in line.carried:
+            self._errands.remove(lambda e: e.journey.upload_id == sent.upload_id)
+            line.lose(sent)
 
     async def _take_up(self, errand: Errand) -> None:
         """Go on with a claimed document whose moment has come."""

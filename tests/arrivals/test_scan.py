@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,10 @@ def test_what_is_swapped_in_while_it_is_looked_at_is_never_followed_nor_waited_f
     swapper.start()
     seen, refused = 0, 0
     try:
-        for _ in range(3000):
+        # The two threads may keep step for thousands of rounds, so that always the same is met.
+        deadline = time.monotonic() + 60.0
+        while seen + refused < 3000 or not (seen and refused):
+            assert time.monotonic() < deadline, f"{seen} seen, {refused} refused"
             try:
                 found = examine(folders.drop, b"", b"a.pdf", fs_type=folders.fs_type)
             except OSError:
@@ -190,5 +194,3 @@ def test_what_is_swapped_in_while_it_is_looked_at_is_never_followed_nor_waited_f
     finally:
         done.set()
         swapper.join()
-    assert seen
-    assert refused

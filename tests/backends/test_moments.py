@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hotfolder.backends.moments import iso, moment
+from hotfolder.backends.moments import http_date, iso, moment
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,19 @@ def test_round_trip() -> None:
     """What is written can be read, in UTC with Z."""
     assert iso(1_700_000_000.25) == "2023-11-14T22:13:20.250000Z"
     assert moment(iso(1_700_000_000.25)) == 1_700_000_000.25
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Thu, 01 Jan 1970 00:01:00 GMT", 60.0),
+        ("Thu, 01 Jan 1970 01:01:00 +0100", 60.0),
+        ("Thu, 99 Jan 1970 00:01:00 GMT", None),
+        ("now", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_date_of_an_answer(text: str | None, seconds: float | None) -> None:
+    """A proxy's odd date is no date."""
+    assert http_date(text) == seconds

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hotfolder.sandbox.server import SandboxServer
 from tests.guarantees.plant import Ground, ground
+from tests.guarantees.services import sandbox_of
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +21,10 @@ def base() -> Iterator[Ground]:
             yield made
     finally:
         shutil.rmtree(top)
+
+
+@pytest.fixture(scope="module")
+def sandbox(base: Ground) -> Iterator[SandboxServer]:
+    """A sandbox in the time of the ground."""
+    with sandbox_of(lambda: base.clock) as shared:
+        yield shared

@@ -3,6 +3,9 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -198,6 +201,9 @@ class OverHttp:
             if entry.metadata
         ]
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.true(), UTC)
+
     def _sent(self, send: Callable[[Request], Any], request: Request) -> Any:
         trouble = self.troubles.popleft() if self.troubles and not request.repeatable else "none"
         if trouble == "slow":
@@ -208,6 +214,8 @@ class OverHttp:
             self._shared.play([{"do": rule}] if rule else [])
         before = len(self._shared.ledger)
         reply = send(request)
+        # The sandbox writes the time into its headers once a second; hours may have passed here in between.
+        reply = replace(reply, headers={**reply.headers, "date": format_datetime(self._now())})
         if trouble == "failed later":
             self._failing |= set(range(before, len(self._shared.ledger)))
         return reply

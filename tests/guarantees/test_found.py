@@ -6,15 +6,13 @@ import pytest
 
 from tests.guarantees.effects import Moment
 from tests.guarantees.machine import Pipeline
-from tests.guarantees.services import InMemory
+from tests.guarantees.services import InMemory, OverHttp
 
 Play = Callable[[Callable[[Pipeline], None]], None]
 
 
-@pytest.fixture
-def play(base) -> Iterator[Play]:
+def playing(machine: Pipeline) -> Iterator[Play]:
     """Play steps as the machine does: what must hold is looked at in between and at the end."""
-    machine = type("Found", (Pipeline,), {"base": base, "serve": InMemory})()
 
     def played(*steps: Callable[[Pipeline], None]) -> None:
         for step in steps:
@@ -23,6 +21,19 @@ def play(base) -> Iterator[Play]:
 
     yield played
     machine.teardown()
+
+
+@pytest.fixture
+def play(base) -> Iterator[Play]:
+    """Steps with a service in memory."""
+    yield from playing(type("Found", (Pipeline,), {"base": base, "serve": InMemory})())
+
+
+@pytest.fixture
+def play_over_http(base, sandbox) -> Iterator[Play]:
+    """Steps with Rossum's sandbox."""
+    serve = staticmethod(lambda clock, effects: OverHttp(sandbox, clock, effects))
+    yield from playing(type("Found", (Pipeline,), {"base": base, "serve": serve})())
 
 
 @pytest.mark.parametrize("effects", range(16, 26))
@@ -42,4 +53,31 @@ def test_a_slow_request_does_not_keep_the_program_from_ending(play) -> None:
         lambda it: it.drop(b"a.png", 0, told=False),
         lambda it: it.wait(0.1),
         lambda it: it.reload(0.1),
+    )
+
+
+_AHEAD_DAYS = 0.01
+"""A clock that is 14 minutes ahead: more than what is allowed for."""
+
+
+def test_a_clock_that_is_ahead_does_not_hide_what_was_taken(play_over_http) -> None:
+    """What arrived is looked for by the service's clock, even after ours was set right and the program started anew."""
+    play_over_http(
+        lambda it: it.trouble(["500 taken", "refused"]),
+        lambda it: it.set_clock(_AHEAD_DAYS),
+        lambda it: it.drop(b"a.png", 0, told=True),
+        lambda it: it.wait(1.0),
+        lambda it: it.set_clock(-_AHEAD_DAYS),
+        lambda it: it.crash(after=False, landing=None, moment=Moment("any", 1)),
+        lambda it: it.wait(1000.0),
+    )
+
+
+def test_a_clock_that_is_ahead_does_not_hide_what_a_dead_program_sent(play_over_http) -> None:
+    """The first answer after a start tells the service's time, and the question is put once more."""
+    play_over_http(
+        lambda it: it.trouble(["500 taken", "refused"]),
+        lambda it: it.set_clock(_AHEAD_DAYS),
+        lambda it: it.crash(after=False, landing=b"a.png", moment=Moment("any", 1)),
+        lambda it: it.wait(5.0),
     )

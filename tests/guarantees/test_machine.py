@@ -10,28 +10,19 @@ A failure prints the shortest steps that lead to it, as lines of a program.
 
 import os
 import random
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from hotfolder.sandbox.server import SandboxServer
 from tests.guarantees.machine import Pipeline
-from tests.guarantees.services import InMemory, OverHttp, sandbox_of
+from tests.guarantees.services import InMemory, OverHttp
 
 WANTED = int(os.environ.get("HOTFOLDER_EXAMPLES", "0"))
 MEMORY_SHARDS, HTTP_SHARDS = 8, 4
 MEMORY_EXAMPLES, HTTP_EXAMPLES = 250, 50
 """Of one shard, unless the environment says otherwise."""
 _STEPS = 25
-
-
-@pytest.fixture(scope="module")
-def sandbox(base) -> Iterator[SandboxServer]:
-    """A sandbox in the time of the ground."""
-    with sandbox_of(lambda: base.clock) as shared:
-        yield shared
 
 
 def run(machine: type[Pipeline], shard: int, examples: int) -> None:
