@@ -210,11 +210,13 @@ class DocDigitizer(Backend):
             reply = self._listed(f"/api/v1/documents?{urlencode(query)}")
             yield from _listed_objects(reply.document)
             headers = reply.headers
-            if headers.get("x-more-results-available", "false").lower() != "true":
-                return
+            more = headers.get("x-more-results-available", "false").lower() == "true"
             cursor = headers.get("x-cursor-id")
-            if not cursor or headers.get("x-cursor-was-broken", "false").lower() == "true":
+            # A broken cursor begins anew at the first page: what lies between was not seen, even if this is the last.
+            if headers.get("x-cursor-was-broken", "false").lower() == "true" or (more and not cursor):
                 raise CannotTell("DocDigitizer's list of documents broke off")
+            if not more:
+                return
             query["cursorId"] = cursor
         raise CannotTell(f"DocDigitizer lists more than {PAGE * PAGES_MAX} documents")
 

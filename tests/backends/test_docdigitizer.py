@@ -226,6 +226,11 @@ def test_list_without_tags_cannot_tell(sandbox: SandboxServer, connect: Connect)
                 "X-Cursor-ID": "c",
             },
         },
+        {
+            "status": 200,
+            "body": {"documents": []},
+            "headers": {"X-More-Results-Available": "false", "X-Cursor-Was-Broken": "true"},
+        },
     ],
 )
 def test_no_list_cannot_tell(sandbox: SandboxServer, connect: Connect, do: dict[str, Any]) -> None:
