@@ -1,8 +1,8 @@
 """arrivals | claims | delivery | followup | filing: carry every document along its journey.
 
 A `Line` is one queue: its drop folder and its archives. A `Lane` is one connection with the lines that
-share it: it decides what goes next, within rate and concurrency, and records every arrow. `Hands` are
-those of people: they pause, resume and settle.
+share it: it decides what goes next, within rate and concurrency; its `Carriage` takes each document's steps
+and records every arrow. `Hands` are those of people: they pause, resume and settle.
 """
 
 from hotfolder.pipeline.hands import InHandError

@@ -257,11 +257,12 @@ def test_a_loop_ends_even_if_there_is_work(part: str, workshop: Opening) -> None
     """A loop that is woken in the very moment of its cancellation ends all the same."""
     shop = workshop()
     owner = getattr(shop, part)
+    wake = shop.drop._wake if part == "drop" else shop.lane._crew.wake
 
     async def scenario() -> None:
         loop = asyncio.create_task(owner.run())
-        await shop.until(lambda: owner._wake._waiters, "napping")
-        owner._wake.set()
+        await shop.until(lambda: wake._waiters, "napping")
+        wake.set()
         loop.cancel()
         ended, _ = await asyncio.wait({loop}, timeout=5)
         assert ended

@@ -1,0 +1,291 @@
+"""Carry each document of one connection along its arrows: claim, send, ask, poll, and what follows from it."""
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from hotfolder import claims, followup
+from hotfolder.arrivals import Arrival
+from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope
+from hotfolder.delivery import (
+    Step,
+    Trouble,
+    answered,
+    hand_over,
+    proves_an_answer,
+    sending,
+    stays_ours,
+    step,
+    unsent,
+)
+from hotfolder.model import FINAL, Journey, State
+from hotfolder.pipeline.crew import Crew
+from hotfolder.pipeline.errands import Errand, Errands
+from hotfolder.pipeline.gates import Gates
+from hotfolder.pipeline.line import Line, Means
+from hotfolder.pipeline.patience import Patience
+from hotfolder.pipeline.relatives import Twins, place, recall
+from hotfolder.settings import ConnectionSection
+from hotfolder.states import Event
+
+LONGEST_NAP_S = 3600.0
+_RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
+
+
+class Carriage:
+    """The steps of the documents of one connection; what each waits for is an errand."""
+
+    def __init__(
+        self, connection: ConnectionSection, backend: Backend, lines: list[Line], means: Means, crew: Crew
+    ) -> None:
+        self.gates = Gates(connection, means.clock)
+        self.errands = Errands()
+        self.twins = Twins()
+        self.patience = Patience(means.clock)
+        self._connection = connection
+        self._backend = backend
+        self._lines = lines
+        self._means = means
+        self._clock = means.clock
+        self._crew = crew
+
+    async def take_in(self, line: Line) -> None:
+        """Claim the document that has been ready longest, and send it."""
+        was_full = not line.drop.inbox.has_room
+        arrival = line.drop.inbox.take()
+        if arrival is None:
+            return
+        if was_full:
+            line.drop.wake()
+        journey = await self._claim(line, arrival)
+        if journey is None:
+            return
+        if line.by_hand:
+            await self.give_back(line, journey)
+            return
+        await self.safely(line, journey, self._begin(line, journey))
+
+    async def _begin(self, line: Line, journey: Journey) -> None:
+        """Send a claimed document, unless what it is to earlier ones settles it or lets it wait."""
+        if line.drop.folders is None:
+            self.later(line, journey, self._clock.monotonic() + 1.0, 0)
+            return
+        known = await self._crew.on_disk(line, partial(recall, self._means.recorder, line, journey))
+        kin = place(line, journey, known, self._clock.wall())
+        if (settled := unsent(kin.journey)) is not None:
+            await self.go(line, settled, kin.journey)
+        elif self.gates.paused(line):  # since its claim
+            await self.give_back(line, kin.journey)
+        elif kin.waits_for is not None:
+            self.twins.wait(line, kin)
+        else:
+            await self._send(line, kin.journey)
+
+    async def safely(self, line: Line, journey: Journey, work: Coroutine[Any, Any, None]) -> None:
+        """Take a step; one that fails in a way nobody thought of does not strand its document."""
+        try:
+            await work
+        except Exception as surprise:  # noqa: BLE001 — see above
+            logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
+            now = line.carried.get(journey.upload_id)
+            if now is None or now.state in FINAL:
+                return
+            if now.state is State.SENDING:
+                doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
+                await self.go(line, Step(Event.DOUBT, doubted), now)
+            else:
+                self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
+
+    async def _claim(self, line: Line, arrival: Arrival) -> Journey | None:
+        journey = claims.begun(arrival, line.origin, self._clock.wall())
+        line.carried[journey.upload_id] = journey
+        await self._means.recorder.record(Event.CLAIM, journey, None)
+        try:
+            folders = line.folders
+            stamp, digest = await self._crew.on_disk(line, lambda: claims.secure(folders, journey))
+        except (claims.ClaimFailedError, OSError) as problem:
+            await self._unclaimed(line, arrival, journey, problem)
+            return None
+        line.drop.inbox.done(arrival)
+        line.claim_trouble = None
+        journey = replace(journey, stamp=stamp, sha256=digest)
+        line.carried[journey.upload_id] = journey
+        return journey
+
+    async def _unclaimed(self, line: Line, arrival: Arrival, journey: Journey, problem: Exception) -> None:
+        failed = isinstance(problem, claims.ClaimFailedError)
+        reason = str(problem) if failed else f"it could not be claimed: {problem}"
+        if isinstance(problem, claims.StuckError):
+            logger.error("queue {}: {}; tried again", line.queue.name, reason)
+            line.drop.inbox.done(arrival)
+            self.later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
+            return
+        returned = step(journey, Event.RETURN, reason=reason)
+        await self._means.recorder.record(Event.RETURN, returned, journey.state)
+        line.carried.pop(journey.upload_id, None)
+        if isinstance(problem, claims.UnreadableError):
+            line.drop.inbox.put_off(arrival, reason, self._clock.monotonic())
+        elif isinstance(problem, claims.ClaimFailedError):
+            if problem.came_back and line.drop.inbox.learn(self._clock.monotonic() - arrival.quiet_since):
+                line.drop.learned()
+        else:
+            line.claim_trouble = reason
+            self.trouble(line, Trouble(reason, scope=Scope.QUEUE))
+            line.drop.rescan()  # the work folder itself may be gone
+        line.drop.look_again(arrival)
+
+    async def _send(self, line: Line, journey: Journey) -> None:
+        if line.drop.offline:
+            self.later(line, journey, self._clock.monotonic() + 1.0, 0)
+            return
+        sent = sending(journey, self._clock.wall(), self._backend.ahead_s)
+        parcel = line.parcel(sent)
+        line.carried[journey.upload_id] = sent
+        await self._means.recorder.record(Event.SEND, sent, journey.state)
+        tried = await self._crew.on_wire(lambda: hand_over(self._backend, parcel, self._clock))
+        await self.go(line, answered(sent, tried, line.queue.wait_for), sent)
+        if isinstance(tried.result, FileNotFoundError) and sent.upload_id in line.carried:
+            self.errands.remove(lambda e: e.journey.upload_id == sent.upload_id)
+            line.lose(sent)
+
+    async def take_up(self, errand: Errand) -> None:
+        """Go on with a claimed document whose moment has come."""
+        line, journey, polls = errand.line, errand.journey, errand.polls
+        if line.drop.offline:
+            self.later(line, journey, self._clock.monotonic() + 1.0, polls)
+            return
+        if line.by_hand and journey.state is State.DEFERRED:
+            self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
+            await self.give_back_unsent([line])
+            return
+        begun = self.give_back if journey.sha256 is None else self._begin
+        steps = {
+            State.CLAIMED: begun,
+            State.DEFERRED: self._send,
+            State.UNCERTAIN: self._ask,
+            State.RETURNED: self.give_back,
+        }
+        if journey.state in steps:
+            await self.safely(line, journey, steps[journey.state](line, journey))
+        else:
+            await self.safely(line, journey, self._poll(line, journey, polls))
+
+    async def _ask(self, line: Line, journey: Journey) -> None:
+        parcel = line.parcel(journey)
+        others = (j for other in self._lines for j in other.carried.values())
+        if not self._backend.traits.keeps_mark and followup.rivals(journey, others):
+            told: followup.Told = CannotTell("another document of that name may have arrived as well")
+        else:
+            told = await self._crew.on_wire(lambda: self._whereabouts(journey, parcel))
+        found = followup.located(journey, told, line.queue.wait_for, line.queue.uncertain, self._clock.wall())
+        await self.go(line, found, journey)
+
+    def _whereabouts(self, journey: Journey, parcel: Parcel) -> followup.Told:
+        known = self._means.recorder.known_ids(journey, followup.first_sent(journey))
+        return followup.ask_whereabouts(self._backend, journey, parcel, known)
+
+    async def _poll(self, line: Line, journey: Journey, polls: int) -> None:
+        parcel = line.parcel(journey)
+        told = await self._crew.on_wire(lambda: followup.ask_progress(self._backend, journey, parcel))
+        next_step = followup.progressed(journey, told, line.queue.wait_for, self._clock.wall())
+        if next_step is None:
+            self.gates.open(line)
+            self.later(line, journey, self._clock.monotonic() + followup.poll_delay(polls + 1), polls + 1)
+        else:
+            await self.go(line, next_step, journey, polls + 1)
+
+    async def go(self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0) -> None:
+        """Take the arrow that was decided on: trouble first, then the record, then the next errand."""
+        trouble = found if isinstance(found, Trouble) else found.trouble
+        if trouble is not None:
+            self.trouble(line, trouble)
+        elif isinstance(found, Step) and proves_an_answer(found, before):
+            self.gates.open(line)
+        if isinstance(found, Trouble):
+            self.route(line, self._unanswered(line, before), polls)
+            return
+        journey = self._timed(line, found)
+        await self._means.recorder.record(found.event, journey, before.state)
+        line.carried[journey.upload_id] = journey
+        # Unsent, and its queue is paused or its content changed: it goes back.
+        unsent = journey.state is State.DEFERRED and not stays_ours(journey)
+        if unsent and (line.by_hand or self.gates.paused(line) or found.trouble is None):
+            await self.give_back(line, journey)
+        else:
+            self.route(line, journey, polls)
+
+    def _unanswered(self, line: Line, journey: Journey) -> Journey:
+        """Let others go first once the gate opens: what one question fails on may concern that question alone."""
+        if journey.state is not State.UNCERTAIN:
+            return journey
+        wait_s = max(self.gates.closed_until(line) - self._clock.monotonic(), 0.0)
+        return replace(journey, not_before=self._clock.wall() + wait_s + self._connection.ask_after_s)
+
+    def _timed(self, line: Line, found: Step) -> Journey:
+        """Say until when (seconds since 1970) a document waits that is sent again or asked about."""
+        journey, wall = found.journey, self._clock.wall()
+        if journey.state is State.UNCERTAIN and journey.not_before <= wall and not journey.held:
+            return replace(journey, not_before=wall + self._connection.ask_after_s)
+        if journey.state is State.DEFERRED and found.trouble is not None:
+            wait_s = self.gates.closed_until(line) - self._clock.monotonic()
+            return replace(journey, not_before=wall + max(wait_s, 0.0))
+        return journey
+
+    async def give_back(self, line: Line, journey: Journey) -> None:
+        """Put an unsent document back into the drop folder; where that fails it stays ours.
+
+        Its row goes first, so that one that its owner takes or changes at once is not looked for in vain.
+        """
+        if journey.state is not State.RETURNED:
+            returned = step(journey, Event.RETURN)
+            await self._means.recorder.record(Event.RETURN, returned, journey.state)
+            line.carried[journey.upload_id] = journey = returned
+        try:
+            folders = line.folders
+            name = await self._crew.on_disk(
+                line, lambda: claims.give_back(folders, journey, self._clock.wall())
+            )
+        except FileNotFoundError:
+            line.lose(journey)
+            return
+        except OSError as problem:
+            logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
+            self.later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
+            return
+        line.drop.notice((journey.folder, name))
+        line.carried.pop(journey.upload_id, None)
+
+    def route(self, line: Line, journey: Journey, polls: int = 0) -> None:
+        """Put a claimed document where its next errand begins."""
+        if journey.state in FINAL | {State.FILED}:
+            line.to_file(journey)
+        elif journey.state is State.ACCEPTED:
+            self.later(line, journey, self._clock.monotonic() + followup.poll_delay(polls), polls)
+        else:
+            self.patience.watch(line, journey)
+            wait_s = min(max(journey.not_before - self._clock.wall(), 0.0), LONGEST_NAP_S)
+            self.later(line, journey, self._clock.monotonic() + wait_s, 0)
+
+    def later(self, line: Line, journey: Journey, when: float, polls: int) -> None:
+        """Plan a claimed document's next step (`when` is monotonic)."""
+        self.errands.add(line, journey, when, polls)
+        self._crew.wake.set()
+
+    # Trouble ------------------------------------------------------------------------------------
+
+    def trouble(self, line: Line, trouble: Trouble) -> None:
+        """Close a gate; where a pause begins, what was claimed and not sent goes back."""
+        if self.gates.close(line, trouble):
+            self._crew.start(self.give_back_unsent([line] if trouble.scope is Scope.QUEUE else self._lines))
+
+    async def give_back_unsent(self, lines: list[Line]) -> None:
+        """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
+        idle = {State.CLAIMED, State.DEFERRED}
+        waiting = self.errands.remove(
+            lambda e: e.journey.state in idle and e.line in lines and not stays_ours(e.journey)
+        )
+        for line, journey in [*((e.line, e.journey) for e in waiting), *self.twins.leave(lines)]:
+            await self.give_back(line, journey)
