@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from hotfolder import spool
-from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten
+from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten, split
 from hotfolder.claims import forget_note, original_name, work_name
 from hotfolder.model import Journey
 from hotfolder.sidecar import draw, render
@@ -141,11 +141,12 @@ def remove_leftovers(folders: spool.Folders, archive: str) -> None:
 def _reserve(target: int, order: Order) -> bytes:
     """Write the sidecar under the first free name, or find the one that an earlier try wrote."""
     journey = order.journey
-    content = render(draw(journey, order.filed_at))
     for name in _names(journey):
-        beside = sidecar_name(name)
-        if _exists(name, target) and not _is_ours(target, beside, journey.upload_id):
+        beside, further = sidecar_name(name), names_beside(journey, name)
+        taken = any(_exists(one, target) for one in (name, *further))
+        if taken and not _is_ours(target, beside, journey.upload_id):
             continue
+        content = render(draw(journey, order.filed_at, further))
         try:
             spool.write_new(beside, content, target, _temporary(journey))
         except FileExistsError:
@@ -165,6 +166,20 @@ def _names(journey: Journey) -> Iterator[bytes]:
 def sidecar_name(name: bytes) -> bytes:
     """Return the name of the sidecar beside a document."""
     return shorten(name, MAX_NAME_BYTES - 5) + b".json"
+
+
+def names_beside(journey: Journey, name: bytes) -> tuple[bytes, ...]:
+    """Return the names of a document's further files beside `name` in an archive, none of them its sidecar's (pure)."""
+    stem = split(name)[0]
+    found: list[bytes] = []
+    for one in journey.beside:
+        before, _, after = one.pattern.replace("{stem}", "{name}").encode().partition(b"{name}")
+        middle = stem if "{stem}" in one.pattern else name
+        wanted = before + shorten(middle, MAX_NAME_BYTES - len(before) - len(after)) + after
+        while wanted in {name, sidecar_name(name), *found}:
+            wanted = b"_" + shorten(wanted, MAX_NAME_BYTES - 1)
+        found.append(wanted)
+    return tuple(found)
 
 
 def _exists(name: bytes, at: int) -> bool:
@@ -199,38 +214,54 @@ def _filed_earlier(folders: spool.Folders, target: int, order: Order) -> bytes |
 
 
 def _move(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
-    """Move the document beside its sidecar; an earlier try may have done so."""
-    source = work_name(journey)
-    if not _exists(source, folders.work):
+    """Move the document beside its sidecar, its further files first; an earlier try may have done so."""
+    for one, beside in zip(journey.beside, names_beside(journey, name), strict=True):
+        _carry(folders, target, _Way(one.in_work, beside, _temporary(journey), name))
+    _carry(folders, target, _Way(work_name(journey), name, _temporary(journey), name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From which name in the work folder to which one in the archive; `document` is the name that its sidecar has."""
+
+    source: bytes
+    name: bytes
+    temporary: bytes
+    document: bytes
+
+
+def _carry(folders: spool.Folders, target: int, way: _Way) -> None:
+    if not _exists(way.source, folders.work):
         return
     try:
-        spool.move(source, folders.work, name, target)
+        spool.move(way.source, folders.work, way.name, target)
     except FileExistsError:
-        _drop_copy(folders, target, journey, name)
+        _drop_copy(folders, target, way)
     except OSError as problem:
         if problem.errno != errno.EXDEV:
             raise
-        _copy(folders, target, journey, name)
+        _copy(folders, target, way)
 
 
-def _copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
+def _copy(folders: spool.Folders, target: int, way: _Way) -> None:
     """Carry it to another file system: the original goes when the copy and its name are durable."""
-    source = work_name(journey)
     with ExitStack() as stack:
-        fd, _ = spool.open_document(source, folders.work)
+        fd, _ = spool.open_document(way.source, folders.work)
         stack.callback(os.close, fd)
         try:
-            spool.copy_over(fd, name, target, _temporary(journey))
+            spool.copy_over(fd, way.name, target, way.temporary)
         except FileExistsError:
-            _drop_copy(folders, target, journey, name)
+            _drop_copy(folders, target, way)
             return
     spool.sync_folder(target)
-    spool.remove(source, folders.work)
+    spool.remove(way.source, folders.work)
 
 
-def _drop_copy(folders: spool.Folders, target: int, journey: Journey, name: bytes) -> None:
+def _drop_copy(folders: spool.Folders, target: int, way: _Way) -> None:
     """Finish a copy that was cut off between its publication and the removal of the original."""
-    if not spool.same_bytes(name, target, work_name(journey), folders.work):
-        spool.remove(sidecar_name(name), target)  # so that the next try looks for another name
-        raise FileExistsError(errno.EEXIST, "another file took its name in the archive", os.fsdecode(name))
-    spool.remove(work_name(journey), folders.work)
+    if not spool.same_bytes(way.name, target, way.source, folders.work):
+        spool.remove(sidecar_name(way.document), target)  # so that the next try looks for another name
+        raise FileExistsError(
+            errno.EEXIST, "another file took its name in the archive", os.fsdecode(way.name)
+        )
+    spool.remove(way.source, folders.work)

@@ -112,6 +112,15 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """A further file that lies in the work folder and rests beside its document."""
+
+    in_work: bytes
+    pattern: str
+    """Its name in the archive, by the document's name there: a text with `{name}` or `{stem}`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """A failed journey whose document came back, and where its sidecar was left below failed/."""
 
@@ -183,6 +192,7 @@ class Journey:
     supersedes: str | None = None
     """Upload id of the shorter document that came under its name just before."""
     retries: Earlier | None = None
+    beside: tuple[Beside, ...] = ()
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -116,6 +117,10 @@ class Sidecar(_Record):
     retry_of: str | None = Field(
         default=None, description="upload id under which it failed before it came back"
     )
+    beside: list[str] | None = Field(
+        default=None,
+        description="names of the further files of the document in its folder, in the form of file.name",
+    )
     recovered: bool
     warnings: list[str]
     events: list[dict[str, Any]]
@@ -180,8 +185,8 @@ def _times(journey: Journey, filed_at: float) -> Times:
     )
 
 
-def draw(journey: Journey, filed_at: float) -> Sidecar:
-    """Draw the sidecar of a document that is final; raises `ValueError` where it has no answer yet."""
+def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sidecar:
+    """Draw the sidecar of a final document and its further files; raises `ValueError` where it has no answer yet."""
     if journey.answer is None:
         raise ValueError(f"{journey.upload_id} has no final answer")
     remote = journey.remote
@@ -216,13 +221,20 @@ def draw(journey: Journey, filed_at: float) -> Sidecar:
         duplicate_of=journey.duplicate_of,
         supersedes=journey.supersedes,
         retry_of=journey.retries.upload_id if journey.retries else None,
+        beside=[printable(name) for name in beside] or None,
         recovered=journey.recovered,
         warnings=list(journey.warnings),
         events=[],
     )
 
 
-_SAID_ONLY_WHEN_SET = (("file", "folder"), ("queue", "override_of"), ("", "supersedes"), ("", "retry_of"))
+_SAID_ONLY_WHEN_SET = (
+    ("file", "folder"),
+    ("queue", "override_of"),
+    ("", "supersedes"),
+    ("", "retry_of"),
+    ("", "beside"),
+)
 """Keys of few documents, as (object, key): the others' records stay as they always were."""
 
 

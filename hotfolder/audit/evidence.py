@@ -37,6 +37,8 @@ class Record:
     outcome: str
     size: int
     sha256: str | None
+    beside: tuple[str, ...] = ()
+    """Names of further files that belong to the document, as text."""
 
 
 @dataclass(frozen=True, slots=True)

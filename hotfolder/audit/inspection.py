@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hotfolder import spool
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Record, Row, Site, WorkEntry
 from hotfolder.audit.proof import LEFTOVER
+from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Kind
 from hotfolder.filing import sidecar_name
 from hotfolder.journal import JournalError, Reader
@@ -151,6 +152,7 @@ class _Archive:
         """Tell documents from sidecars: a sidecar is what reads as one and has none beside it."""
         records = {name: _record(name, at) for name in files if name.endswith(b".json")}
         beside = {sidecar_name(name): name for name in files}
+        further = {one for record in records.values() if isinstance(record, Record) for one in record.beside}
         for name, stamp in files.items():
             full = os.path.join(path, name)
             own = records.get(sidecar_name(name), "there is no record beside it")
@@ -160,7 +162,7 @@ class _Archive:
             elif isinstance(record, Record):
                 if name not in beside:
                     self.lonely.append(LonelyRecord(full, record))
-            elif name not in beside:
+            elif name not in beside and printable(name) not in further:
                 self.documents.append(Document(full, self.area, stamp.size, None, flaw=own))
 
     def _document(self, full: bytes, name: bytes, stamp: Stamp, at: int, record: Record) -> Document:
@@ -196,7 +198,8 @@ def _record(name: bytes, at: int) -> Record | str:
             if where
             else f"its record is not valid: {first['msg']}"
         )
-    return Record(sidecar.upload_id, sidecar.outcome, sidecar.file.size, sidecar.file.sha256)
+    beside = tuple(sidecar.beside or ())
+    return Record(sidecar.upload_id, sidecar.outcome, sidecar.file.size, sidecar.file.sha256, beside)
 
 
 def _digest(name: bytes, at: int) -> str:
