@@ -1,6 +1,6 @@
 """Ask until the answer is final: how an accepted document fares, and whether an uncertain one arrived."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 
 from hotfolder.backends.base import (
@@ -56,9 +56,7 @@ def first_sent(journey: Journey) -> float:
     return min((a.at for a in own), default=journey.claimed_at) - _SKEW_S
 
 
-def ask_whereabouts(
-    backend: Backend, journey: Journey, parcel: Parcel, known: frozenset[str] = frozenset()
-) -> Told:
+def ask_whereabouts(backend: Backend, journey: Journey, parcel: Parcel, known: Container[str] = ()) -> Told:
     """Ask once whether the service has a document that may have arrived; blocks.
 
     `known` are the service's ids of documents that belong to other journeys.
