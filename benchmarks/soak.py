@@ -1,9 +1,9 @@
 """Three services with faults, a daemon that is killed every half minute, documents at a steady rate; then the sum.
 
 `python -m benchmarks soak --minutes 30`, and `--rate 10` documents a second. Two thirds of the time the daemon is
-killed every `KILL_EVERY_S`, one third it is left alone, so that growth shows. What was dropped must be filed, each
-document once; memory, threads, descriptors and the journal's size are sampled all the while. Ends with a table and
-writes `soak.json` into the current directory.
+killed every `KILL_EVERY_S`, one third it is left alone, so that growth shows; with `--no-kills` it is left alone all
+the time. What was dropped must be filed, each document once; memory, threads, descriptors and the journal's size are
+sampled all the while. Ends with a table and writes `soak.json` into the current directory.
 """
 
 import argparse
@@ -179,6 +179,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
     reader.add_argument("--minutes", type=float, default=3.0)
     reader.add_argument("--rate", type=float, default=10.0, help="documents a second")
+    reader.add_argument("--no-kills", action="store_true", help="let the daemon live from begin to end")
     asked = reader.parse_args([word for word in sys.argv[1:] if word != "soak"])
     print(machine())
     with (
@@ -188,9 +189,10 @@ def main() -> None:
         soak = Soak(Path(folder), origin)
         soak.start()
         try:
-            soak.work(asked.minutes * 40, asked.rate, kills=True)
+            killing_s = 0.0 if asked.no_kills else asked.minutes * 40
+            soak.work(killing_s, asked.rate, kills=True)
             quiet_from = len(soak.samples)
-            soak.work(asked.minutes * 20, asked.rate, kills=False)
+            soak.work(asked.minutes * 60 - killing_s, asked.rate, kills=False)
             until(soak.quiet, QUIET_WITHIN_S)
             soak.sample()
         finally:
@@ -237,11 +239,16 @@ def _report(soak: Soak, sums: dict[str, int], quiet_from: int) -> dict[str, Any]
     """Print the table and return it with all samples."""
     for name, number in sums.items():
         print(f"{name:22} {number}")
-    print(f"{'without kills':22} {'begin':>9} {'end':>9} {'most':>9}")
     alone = soak.samples[quiet_from:]
+    minutes = {sample.at_s // 60: sample for sample in reversed(alone)}  # the first sample of each
+    print(
+        f"{'without kills, minute':22} "
+        + "".join(f"{minute:>7.0f}" for minute in sorted(minutes))
+        + "    end"
+    )
     for column in ("rss_mib", "threads", "descriptors", "journal_mib"):
-        values = [getattr(sample, column) for sample in alone]
-        print(f"{column:22} {values[0]:9} {values[-1]:9} {max(values):9}")
+        values = [getattr(sample, column) for sample in (*(minutes[m] for m in sorted(minutes)), alone[-1])]
+        print(f"{column:22} " + "".join(f"{value:7}" for value in values))
     return {"machine": machine(), "sums": sums, "samples": [asdict(sample) for sample in soak.samples]}
 
 

@@ -1,6 +1,6 @@
 """Ask until the answer is final: how an accepted document fares, and whether an uncertain one arrived."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 
 from hotfolder.backends.base import (
@@ -60,9 +60,7 @@ def first_sent(journey: Journey, ahead_s: float | None = None) -> float:
     return min(ours, theirs) - _SKEW_S
 
 
-def ask_whereabouts(
-    backend: Backend, journey: Journey, parcel: Parcel, known: frozenset[str] = frozenset()
-) -> Told:
+def ask_whereabouts(backend: Backend, journey: Journey, parcel: Parcel, known: Container[str] = ()) -> Told:
     """Ask once whether the service has a document that may have arrived; blocks.
 
     `known` are the service's ids of documents that belong to other journeys.

@@ -1,5 +1,6 @@
 """Asking until the answer is final."""
 
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
@@ -238,7 +239,7 @@ class Curious(Memory):
         self.since: list[float] = []
         self.error = error
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Note and find nothing."""
         del parcel, known
         self.since.append(since)

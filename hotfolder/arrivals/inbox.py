@@ -85,9 +85,11 @@ class Inbox:
         self._generation += 1
 
     def end_scan(self) -> None:
-        """Forget what the scan did not mention."""
+        """Forget what the scan did not mention, and failed claims of what was claimed in the end."""
         for key in [k for k, e in self.entries.items() if e.generation != self._generation]:
             self.forget(key)
+        for key in self._put_off.keys() - self.entries.keys() - self._taken.keys():
+            del self._put_off[key]
 
     def observe(self, seen: Seen, now: float, wall: float) -> bool:
         """Take note of an entry; tell whether the settle window grew because its writer came back."""

@@ -30,6 +30,7 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
+    """Empty for a yes in JSON, which `document` holds."""
     document: Any = None
     request_complete: bool = True
     """False: the answer came before the whole request had been handed over."""

@@ -11,7 +11,7 @@ several threads at once, never retry by themselves, and fail in exactly four way
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -186,7 +186,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Ask whether the service has a document that was sent at or after `since` (seconds since 1970, skew included).
 
         `known` are ids of documents that belong to other journeys: where only the name can be compared,

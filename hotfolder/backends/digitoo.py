@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from secrets import token_hex
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -125,7 +125,7 @@ class Digitoo(Backend):
         del parcel
         return receipt
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the document's name among the queue's documents; only a single hit counts."""
         names = {parcel.name, escape_name(parcel.name)}
         hits = [

@@ -1,6 +1,7 @@
 """A service in this process: keeps what it is sent, fails on request; for tests and dry runs."""
 
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import Lock
@@ -89,7 +90,7 @@ class Memory(Backend):
             self._asked[number] = self._asked.get(number, 0) + 1
             return self._final(receipt) if self._asked[number] >= self._asks else receipt
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the upload's id."""
         del since, known
         if not self.tells:

@@ -6,7 +6,7 @@ POST uploads?queue=ID → task → upload → documents and annotations → an a
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any, ClassVar
@@ -117,7 +117,7 @@ class Rossum(Backend):
             warning = "the import cannot be watched with `auth: basic`, Rossum answers such questions with "
             return replace(receipt, final=True, warnings=(*receipt.warnings, f"{warning}{error.status}"))
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the mark in the queue's annotations, then for the document's name."""
         return self._search.find(parcel, since, known)
 

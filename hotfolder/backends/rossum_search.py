@@ -5,7 +5,7 @@ here. The mark is exact. A name is not: scanners number from one again, so a doc
 only if nothing says that it belongs to another upload.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from html import unescape
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -37,7 +37,7 @@ class Search:
         self._now = now
         self._creator: str | None = None
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str]) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         """Return a receipt for the document, None for a clear no; `known` documents belong to other uploads.
 
         Raises `CannotTell`, `Unavailable` or `Unauthorized`.
@@ -49,7 +49,7 @@ class Search:
                 raise CannotTell(f"this user may not ask Rossum for its documents: {error}") from None
             raise
 
-    def _by_either(self, parcel: Parcel, since: float, known: frozenset[str]) -> Receipt | None:
+    def _by_either(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         try:
             marked = self._by_mark(parcel, since)
         except CannotTell:  # too many to look at; those of one name are few
@@ -71,7 +71,7 @@ class Search:
                 raise
         return _receipt(marked, [as_text(one.get("document")) for one in marked]) if marked else None
 
-    def _by_name(self, parcel: Parcel, since: float, known: frozenset[str]) -> Receipt | None:
+    def _by_name(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         named = [(one, self._annotations(one)) for one in self._named(parcel, since, known)]
         ours = [(one, annotations) for one, annotations in named if _may_be(annotations, parcel)]
         if not ours:
@@ -83,7 +83,7 @@ class Search:
             self._not_yet(document, parcel)
         return _receipt(annotations, [as_text(document.get("url"))])
 
-    def _named(self, parcel: Parcel, since: float, known: frozenset[str]) -> list[Object]:
+    def _named(self, parcel: Parcel, since: float, known: Container[str]) -> list[Object]:
         found: dict[str, Object] = {}
         for name in _spellings(parcel.name):
             query = {

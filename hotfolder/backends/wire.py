@@ -7,7 +7,7 @@ Every failure leaves here as `Unavailable` (the request certainly did not arrive
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from threading import Lock, Thread, current_thread, local
@@ -113,7 +113,9 @@ class Wire:
         content = self._read(response, deadline)
         headers = {name.lower(): value for name, value in response.headers.items()}
         complete = outgoing is None or outgoing.complete
-        return Reply(response.status_code, headers, content, parse(content), complete)
+        reply = Reply(response.status_code, headers, content, parse(content), complete)
+        # Page after page of a list would be in memory twice.
+        return replace(reply, content=b"") if reply.good and reply.structured else reply
 
     def close(self) -> None:
         """Close the clients of all threads."""

@@ -1,6 +1,5 @@
 """Ask the journal: read-only, also beside a running daemon."""
 
-import json
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,9 +15,9 @@ _STATES = """
 SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
 """
 _LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
-_IDS = """
-SELECT json_extract(journey, '$.answer.document_ids') FROM documents
-WHERE connection = ? AND upload_id >= ? AND upload_id <> ?
+_HAS_ID = """
+SELECT 1 FROM documents, json_each(journey, '$.answer.document_ids') AS one
+WHERE connection = ? AND upload_id >= ? AND upload_id <> ? AND one.value = ? LIMIT 1
 """
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
@@ -75,10 +74,9 @@ class Reader:
         rows = self._rows(_BY_ID, (upload_id,))
         return load(rows[0][0]) if rows else None
 
-    def document_ids(self, connection: str, since_id: str, but: str) -> frozenset[str]:
-        """Return the service's ids of a connection's documents from one upload id on, except of document `but`."""
-        rows = self._rows(_IDS, (connection, since_id, but))
-        return frozenset(number for (text,) in rows if text for number in json.loads(text))
+    def is_anothers(self, connection: str, since_id: str, but: str, document_id: str) -> bool:
+        """Tell whether a connection's document from one upload id on, other than `but`, has an id of the service's."""
+        return bool(self._rows(_HAS_ID, (connection, since_id, but, document_id)))
 
     def of_content(self, queue_name: str, sha256: str, limit: int = -1) -> list[Journey]:
         """Return a queue's documents of one content (SHA-256 in hex) that were not put back, the newest first."""

@@ -1,13 +1,16 @@
 """Record arrows from the event loop, and do not let go before they are written."""
 
 import asyncio
+from collections.abc import Container
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from loguru import logger
 
+from hotfolder.backends.base import Unavailable
 from hotfolder.checks.names import printable
 from hotfolder.claims import id_floor
-from hotfolder.journal import Entry, Journal
+from hotfolder.journal import Entry, Journal, Reader
 from hotfolder.model import Clock, Journey, State
 from hotfolder.states import Event
 
@@ -41,11 +44,9 @@ class Recorder:
                 _log(event, journey, before)
                 return
 
-    def known_ids(self, journey: Journey, since: float) -> frozenset[str]:
+    def known_ids(self, journey: Journey, since: float) -> "Others":
         """Return the service's ids of the other documents that were claimed within a day before `since`, or later."""
-        return self._journal.reader.document_ids(
-            journey.connection, id_floor(since - _DAY_S), journey.upload_id
-        )
+        return Others(self._journal.reader, journey.connection, id_floor(since - _DAY_S), journey.upload_id)
 
     def same_content(self, journey: Journey) -> tuple[Journey, ...]:
         """Return the newest others of a queue with a document's content, and the firsts that those point at.
@@ -74,6 +75,24 @@ class Recorder:
         else:
             logger.error("{}; everything waits until it can", trouble)
         self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Others(Container[str]):
+    """The service's ids of a connection's other documents, asked for one by one: a day's would fill the memory."""
+
+    _reader: Reader
+    _connection: str
+    _since_id: str
+    _but: str
+
+    def __contains__(self, document_id: object) -> bool:
+        """Raise `Unavailable` where the journal cannot be read: the service's answer cannot be judged yet."""
+        as_text = str(document_id).encode("utf-8", "replace").decode()  # a lone surrogate is no text for SQL
+        try:
+            return self._reader.is_anothers(self._connection, self._since_id, self._but, as_text)
+        except Exception as problem:
+            raise Unavailable(f"the journal cannot be read: {problem}") from problem
 
 
 def _log(event: Event, journey: Journey, before: State | None) -> None:

@@ -272,3 +272,34 @@ def test_an_entry_that_could_never_be_looked_at_waits_with_its_reason() -> None:
     assert "Permission denied" in box.entries[b"", b"secret.pdf"].reason
     box.observe(seen(name=b"secret.pdf"), 1.0, NOW + 90)
     assert box.due(2.0) == [(b"", b"secret.pdf")]
+
+
+def test_a_failed_claim_is_forgotten_once_the_document_is_claimed() -> None:
+    """A scan that finds neither the document nor a claim of it under way forgets that one had failed."""
+    box = inbox()
+    box.observe(seen(), 100.0, NOW)
+    assert box.due(101.0) == [KEY]
+    box.examined(KEY, whole(), 101.0, NOW)
+    arrival = box.take()
+    assert arrival is not None
+    box.put_off(arrival, "it cannot be read", 101.0)
+    box.done(arrival)
+    box.observe(seen(), 102.0, NOW)
+    _scan(box)
+    assert box.next_due() == 131.0
+    box.examined(KEY, whole(), 131.0, NOW)
+    again = box.take()
+    assert again is not None
+    _scan(box)
+    assert box._put_off
+    box.done(again)
+    _scan(box)
+    assert not box._put_off
+
+
+def _scan(box: Inbox) -> None:
+    """Scan a folder that is as it was."""
+    box.begin_scan()
+    for entry in box.entries.values():
+        entry.generation = box._generation
+    box.end_scan()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -358,3 +359,18 @@ def test_status_is_quick_and_works_without_a_daemon(place: Site) -> None:
     started = time.monotonic()
     assert place.command("status").returncode == 0
     assert time.monotonic() - started < 10
+
+
+def test_the_threads_of_the_daemon_share_one_arena(place: Site) -> None:
+    """What its threads freed is in one place: no 64 MiB (glibc's HEAP_MAX_SIZE) are set aside for another arena."""
+    place.start()
+    assert place.process is not None
+    heap_bytes = 64 << 20
+    lines = [line.split() for line in Path(f"/proc/{place.process.pid}/maps").read_text().splitlines()]
+    spans = [(*(int(end, 16) for end in words[0].split("-")), words[1]) for words in lines]
+    arenas = [
+        start
+        for (start, _, used), (_, end, spare) in pairwise(spans)
+        if start % heap_bytes == 0 and (used, spare) == ("rw-p", "---p") and end - start == heap_bytes
+    ]
+    assert arenas == []

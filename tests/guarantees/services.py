@@ -1,7 +1,7 @@
 """Two services that a machine can trouble and whose books it can read: one in memory, and Rossum's sandbox over HTTP."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -110,7 +110,7 @@ class InMemory(Memory):
             raise Refused(Answer(400, "failed_import", ("the import failed",)), remote=followed.remote)
         return followed
 
-    def find(self, parcel: Parcel, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for an upload."""
         if self.mute:
             raise CannotTell("the memory is mute")

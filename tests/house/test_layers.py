@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-checks retry states
+allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
 backends.bodies backends.moments backends.paths grounds
 backends.answers
@@ -41,7 +41,7 @@ LIBRARIES = {
     "httpx": ["backends.wire"],
     "sqlite3": ["journal"],
     "yaml": ["settings.yaml_source", "sandbox.faults"],
-    "ctypes": ["spool"],
+    "ctypes": ["allocator", "spool"],
     "fcntl": ["spool"],
     "shutil": ["main.demo"],
     "starlette": ["sandbox"],

@@ -344,7 +344,7 @@ def test_every_journey_survives_the_journal(made: Journey) -> None:
 
 
 def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
-    """Those of the same connection, claimed from a moment on; a document's own are left out."""
+    """Those of the same connection, claimed from a moment on; a document's own is nobody else's."""
     made = [delivered(answer=Answer(200, document_ids=(str(n),))) for n in range(3)]
     strangers = delivered(connection="other", answer=Answer(200, document_ids=("9",)))
     for one in (*made, strangers, journey()):
@@ -355,8 +355,12 @@ def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
             journal.record(Entry(sending, Event.SEND, NOW), State.CLAIMED).result()
             journal.record(Entry(one, Event.DELIVER, NOW), State.SENDING).result()
     floor = made[1].upload_id[:14]
-    assert journal.reader.document_ids("acme", floor, made[2].upload_id) == {"1"}
-    assert journal.reader.document_ids("acme", id_floor(0), "") == {"0", "1", "2"}
+
+    def others(since_id: str, but: str) -> set[str]:
+        return {n for n in ("0", "1", "2", "9", "") if journal.reader.is_anothers("acme", since_id, but, n)}
+
+    assert others(floor, made[2].upload_id) == {"1"}
+    assert others(id_floor(0), "") == {"0", "1", "2"}
 
 
 def test_everything_of_one_moment(journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ class Slow(Guarded):
         self.asked = threading.Event()
         self.may_tell = threading.Event()
 
-    def find(self, parcel: Any, since: float, known: frozenset[str] = frozenset()) -> Receipt | None:
+    def find(self, parcel: Any, since: float, known: Container[str] = ()) -> Receipt | None:
         """Answer when told to."""
         self.asked.set()
         assert self.may_tell.wait(DEADLINE_S)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from hotfolder.backends.base import Unavailable
 from hotfolder.journal import Entry, Journal
-from hotfolder.model import State
+from hotfolder.model import Answer, State
 from hotfolder.pipeline import Recorder
 from hotfolder.states import Event
 from tests.builders import NOW, journey
@@ -74,6 +75,26 @@ def test_however_often_a_content_came_the_first_is_known(journal: Journal) -> No
     assert found[-1] == first
     assert len(found) < 20
     assert mine not in found
+
+
+def test_the_ids_of_other_documents_are_asked_for_one_by_one(journal: Journal) -> None:
+    """Whether another document of the last day has an id is asked of the journal; its own id is not another's."""
+    mine, other = (journey(answer=Answer(202, document_ids=(number,))) for number in ("1", "2"))
+    for one in (mine, other):
+        journal.record(Entry(one, Event.CLAIM, NOW), None).result()
+    recorder = Recorder(journal, RealClock())
+    known = recorder.known_ids(mine, NOW)
+    assert [number for number in ("1", "2", "3") if number in known] == ["2"]
+    assert "2" not in recorder.known_ids(mine, NOW + 2 * 86_400)
+    assert "\ud800" not in known
+
+
+def test_a_journal_that_cannot_be_read_is_no_answer(journal: Journal) -> None:
+    """Whose a document is that nobody can look up is asked again later, and not taken for a no."""
+    known = Recorder(journal, RealClock()).known_ids(journey(), NOW)
+    journal.reader.close()
+    with pytest.raises(Unavailable, match="the journal cannot be read"):
+        assert "1" in known
 
 
 def test_a_silence_is_a_warning(journal: Journal) -> None:
