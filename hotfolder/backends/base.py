@@ -109,6 +109,8 @@ class Traits:
     needs_queue_id: bool
     follows_up: bool
     """Whether `follow_up` can learn more after acceptance."""
+    finds_by_time: bool = False
+    """Whether `find` leaves out what arrived before a moment, so that the service's clock must be known."""
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
 
@@ -169,6 +171,9 @@ class Backend(ABC):
     def ahead_s(self) -> float | None:
         """How far the service's clock is ahead of ours, in seconds, by its latest answer; None: not known."""
         return None
+
+    def learn_time(self) -> None:  # noqa: B027 — most need not
+        """Have `ahead_s` told before a document goes out, where one is looked for by its time; may raise `DeliveryError`."""
 
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:

@@ -8,7 +8,6 @@ from threading import Lock
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import DeliveryError, Unauthorized
 from hotfolder.backends.bodies import Body
-from hotfolder.backends.moments import http_date
 from hotfolder.backends.policy import Judge
 from hotfolder.backends.wire import Request, Wire, json_body
 from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
@@ -93,11 +92,14 @@ class Channel:
         self._renewable = credentials.renewable
         self._headers = {**credentials.headers, **_without(connection.headers, credentials.headers)}
         self._session = Session(credentials.obtain, judge.now)
-        self.ahead_s: float | None = None
-        """How far the service's clock is ahead of ours by its latest answer; None: it told no time yet."""
         for value in connection.headers.values():
             if len(value) >= REVEALING_CHARS and "{" not in value:
                 judge.secrets.remember(value)
+
+    @property
+    def ahead_s(self) -> float | None:
+        """How far the service's clock is ahead of ours, in seconds, by its latest answer; None: it told no time yet."""
+        return self._judge.ahead_s
 
     def log_in(self) -> None:
         """Make sure that there is a token. Raises `Unavailable` or `Unauthorized`."""
@@ -133,9 +135,7 @@ class Channel:
 
     def _sent(self, request: Request) -> Reply:
         reply = self._wire.send(request)
-        told = http_date(reply.headers.get("date"))
-        if told is not None:
-            self.ahead_s = told - self._judge.now()
+        self._judge.hear(reply)
         return reply
 
     def _signed(self, request: Request, token: str) -> Request:
@@ -168,6 +168,7 @@ def log_in(
     plain = {name: value for name, value in connection.headers.items() if "{" not in value}
     content = json.dumps({**fields, **connection.login.fields}).encode()
     reply = wire.send(Request("POST", connection.login.path or path, plain, json_body(content)))
+    judge.hear(reply)
     if reply.status in {400, 404, 405, 410, 422}:
         # Asking again would not help: a field or the address is wrong.
         raise Unauthorized(

@@ -87,6 +87,7 @@ class Digitoo(Backend):
         needs_queue_id=True,
         follows_up=False,
         keeps_mark=False,
+        finds_by_time=True,
     )
 
     def __init__(self, connection: DigitooConnection, now: Callable[[], float] = time.time) -> None:
@@ -101,6 +102,10 @@ class Digitoo(Backend):
     def ahead_s(self) -> float | None:
         """See `Backend`."""
         return self._channel.ahead_s
+
+    def learn_time(self) -> None:
+        """Log in; with a fixed token nothing is learnt before the first document."""
+        self._channel.log_in()
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final."""

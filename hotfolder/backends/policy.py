@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from hotfolder.backends import answers
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import Refused, Scope, Unauthorized, Unavailable, Uncertain
+from hotfolder.backends.moments import http_date
 from hotfolder.model import Answer, Remote
 from hotfolder.retry import parse_retry_after
 from hotfolder.settings import ConnectionSection
@@ -99,6 +100,14 @@ class Judge:
         self._chosen = {key: Verdict(word) for key, word in connection.statuses.items()}
         self._statuses = {**STATUSES, **profile.statuses, **self._chosen}
         self.now = now
+        self.ahead_s: float | None = None
+        """How far the service's clock is ahead of ours, in seconds, by its latest answer; None: it told no time yet."""
+
+    def hear(self, reply: Reply) -> None:
+        """Learn the service's time from an answer, whatever else it says."""
+        told = http_date(reply.headers.get("date"))
+        if told is not None:
+            self.ahead_s = told - self.now()
 
     def verdict(self, reply: Reply) -> Verdict:
         """Look up what an answer to an upload means; a status with its error key beats the bare status."""

@@ -73,6 +73,7 @@ class Rossum(Backend):
         40 * 1024 * 1024,  # 40 MB a request (Upload API); what lies between MB and MiB, the service decides
         needs_queue_id=True,
         follows_up=True,
+        finds_by_time=True,
     )
 
     def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:
@@ -88,6 +89,10 @@ class Rossum(Backend):
     def ahead_s(self) -> float | None:
         """See `Backend`."""
         return self._channel.ahead_s
+
+    def learn_time(self) -> None:
+        """Ask who we are: with a fixed token there is no log-in that would tell."""
+        self._channel.get("/auth/user")
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""

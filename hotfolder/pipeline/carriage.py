@@ -1,6 +1,7 @@
 """Carry each document of one connection along its arrows: claim, send, ask, poll, and what follows from it."""
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from loguru import logger
 
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
-from hotfolder.backends.base import Backend, CannotTell, Parcel, Scope
+from hotfolder.backends.base import Backend, CannotTell, DeliveryError, Parcel, Scope
 from hotfolder.delivery import (
     Step,
     Trouble,
@@ -141,6 +142,10 @@ class Carriage:
         if line.drop.offline:
             self.later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
+        if self._backend.traits.finds_by_time and self._backend.ahead_s is None:
+            # Noted with the document, it finds it again however wrong our clock is.
+            with suppress(DeliveryError):
+                await self._crew.on_wire(self._backend.learn_time)
         sent = sending(journey, self._clock.wall(), self._backend.ahead_s)
         parcel = line.parcel(sent)
         line.carried[journey.upload_id] = sent

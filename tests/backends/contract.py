@@ -111,6 +111,14 @@ class BackendContract:
         assert found is not None
         assert finished(world.backend, found, sent).document_ids
 
+    def test_time_is_told_before_a_document_goes_out(self, world: World) -> None:
+        """Where documents are looked for by time, the service's clock is known first; it is this machine's here."""
+        world.backend.learn_time()
+        if world.backend.traits.finds_by_time:
+            assert world.backend.ahead_s is not None
+            assert abs(world.backend.ahead_s) < 60.0
+        assert world.taken() == []
+
     def test_unsent_document_is_not_found(self, world: World) -> None:
         """A document that was never sent is a clear no."""
         world.backend.upload(world.parcel())

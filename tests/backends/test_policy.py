@@ -27,6 +27,19 @@ def judge(**statuses: str) -> Judge:
     return Judge(PROFILE, rossum("https://acme.example", statuses=chosen), Secrets(), lambda: 0.0)
 
 
+def test_each_answer_tells_the_time() -> None:
+    """The service's clock is known from the latest answer that has a date, whatever its status."""
+    listening = judge()
+    for date, ahead_s in (
+        (None, None),
+        ("Thu, 01 Jan 1970 00:01:00 GMT", 60.0),
+        ("soon", 60.0),
+        ("Wed, 31 Dec 1969 23:59:00 GMT", -60.0),
+    ):
+        listening.hear(Reply(500, {} if date is None else {"date": date}))
+        assert listening.ahead_s == ahead_s
+
+
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_has_an_outcome(status: int) -> None:
     """Whatever status comes, an upload ends as a yes or in one of the four ways to fail, with words."""

@@ -81,3 +81,18 @@ def test_a_clock_that_is_ahead_does_not_hide_what_a_dead_program_sent(play_over_
         lambda it: it.crash(after=False, landing=b"a.png", moment=Moment("any", 1)),
         lambda it: it.wait(5.0),
     )
+
+
+@pytest.mark.parametrize("days", [_AHEAD_DAYS, 2.0])
+@pytest.mark.parametrize("request_number", range(1, 5))
+def test_a_clock_that_is_set_right_while_the_program_is_dead_hides_nothing(
+    play_over_http, request_number, days
+) -> None:
+    """The service's time is noted with a document before its first request, for it may get no answer."""
+    play_over_http(
+        lambda it: it.set_clock(days),
+        lambda it: it.crash(after=True, landing=b"a.png", moment=Moment("request", request_number)),
+        lambda it: it.set_clock(-days),
+        lambda it: it.trouble(["refused"]),
+        lambda it: it.wait(5.0),
+    )
