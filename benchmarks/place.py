@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +91,8 @@ def ledger(origin: str) -> list[dict[str, Any]]:
         return received
 
 
-def until(condition: object, within_s: float) -> None:
-    """Wait until a callable returns something true; exits with a message after `within_s` seconds."""
+def until(condition: object, within_s: float, else_say: Callable[[], str] = str) -> None:
+    """Wait until a callable returns something true; exits with a message, and `else_say`'s, after `within_s` seconds."""
     assert callable(condition)
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -100,7 +100,7 @@ def until(condition: object, within_s: float) -> None:
             if condition():
                 return
         time.sleep(0.02)
-    sys.exit(f"not within {within_s} s")
+    sys.exit(f"not within {within_s} s {else_say()}")
 
 
 def png_of(size_bytes: int, number: int) -> bytes:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,13 @@ class Soak:
             return False
         return not any(q["counts"][k] for q in queues for k in ("waiting", "claimed", "uncertain"))
 
+    def unquiet(self) -> str:
+        """Say what is still under way, with the end of the log."""
+        with suppress(NoDaemonError, OSError):
+            for queue in ask(self.top / "state", {"ask": "status"})["queues"]:
+                print(json.dumps(queue, indent=1))
+        return "\n".join((self.top / "log").read_text().splitlines()[-60:])
+
     def audit(self) -> int:
         """Return the exit status of `hotfolder audit`, 0 where this version has no such command."""
         if "audit" not in program.commands:
@@ -193,7 +201,7 @@ def main() -> None:
             soak.work(killing_s, asked.rate, kills=True)
             quiet_from = len(soak.samples)
             soak.work(asked.minutes * 60 - killing_s, asked.rate, kills=False)
-            until(soak.quiet, QUIET_WITHIN_S)
+            until(soak.quiet, QUIET_WITHIN_S, soak.unquiet)
             soak.sample()
         finally:
             soak.kill()

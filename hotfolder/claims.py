@@ -140,6 +140,20 @@ def forget_note(folders: spool.Folders, journey: Journey) -> None:
         spool.remove(note_name(journey.upload_id), folders.work)
 
 
+def _forget_later(folders: spool.Folders, journey: Journey) -> None:
+    """Remove the note as soon as the disk allows it: nothing else waits for that."""
+    if _note(journey) is not None:
+        folders.unwanted.add(note_name(journey.upload_id))
+        _remove_unwanted(folders)
+
+
+def _remove_unwanted(folders: spool.Folders) -> None:
+    for name in list(folders.unwanted):
+        with suppress(OSError):
+            spool.remove(name, folders.work)
+            folders.unwanted.discard(name)
+
+
 def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     """Move the document into the work folder and return its version there and its SHA-256 in hex.
 
@@ -148,6 +162,7 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
     `StuckError` where it could not be put back.
     """
     folders.stay_ours()
+    _remove_unwanted(folders)
     note = _note(journey)
     if note is not None:
         with suppress(OSError):  # a full disk is no reason not to claim: the journal knows the origin too
@@ -156,8 +171,7 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
         with spool.below(folders.drop, journey.folder) as source:
             spool.move(journey.name, source, work_name(journey), folders.work)
     except OSError as problem:
-        with suppress(OSError):
-            forget_note(folders, journey)
+        _forget_later(folders, journey)
         if not isinstance(problem, FileNotFoundError | NotADirectoryError):
             raise
         if _still_there(folders, journey):
@@ -179,6 +193,7 @@ def try_out(folders: spool.Folders) -> None:
     """Write into the drop folder and the work folder as a claim does; raises OSError where that cannot be done."""
     for at in (folders.drop, folders.work):
         spool.touch(TRIAL, at)
+    _remove_unwanted(folders)
 
 
 def _still_there(folders: spool.Folders, journey: Journey) -> bool:
@@ -244,7 +259,7 @@ def give_back(folders: spool.Folders, journey: Journey, wall: float) -> bytes:
         )
     finally:
         os.close(target)
-    forget_note(folders, journey)
+    _forget_later(folders, journey)
     return name
 
 

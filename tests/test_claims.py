@@ -1,5 +1,6 @@
 """Making a document ours, and giving it back."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -40,6 +41,36 @@ def test_a_name_that_does_not_say_all_is_noted(folders: spool.Folders) -> None:
         with pytest.raises(claims.ClaimFailedError):
             claims.secure(folders, replace(made, name=b"z" * 255))
         assert os.listdir(folders.work) == []
+
+
+@pytest.mark.parametrize("later", ["claim", "trial"])
+@pytest.mark.parametrize("fails", ["give back", "claim"])
+def test_a_note_that_a_broken_disk_kept_goes_later(
+    fails: str, later: str, folders: spool.Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be removed holds nothing up, and goes with the next claim, or when the disk is tried out."""
+    made, real = ready(folders, folder=b"sub"), spool.remove
+
+    def broken(name: bytes, at: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    if fails == "give back":
+        claims.secure(folders, made)
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "remove", broken)
+        if fails == "give back":
+            assert claims.give_back(folders, made, NOW) == made.name
+        else:
+            with pytest.raises(claims.ClaimFailedError):
+                claims.secure(folders, replace(made, name=b"gone.pdf"))
+    note = os.fsdecode(claims.note_name(made.upload_id))
+    assert note in os.listdir(folders.work)
+    assert spool.remove is real
+    if later == "claim":
+        claims.secure(folders, ready(folders, name=b"other.pdf"))
+    else:
+        claims.try_out(folders)
+    assert note not in os.listdir(folders.work)
 
 
 # Words -------------------------------------------------------------------------------------------

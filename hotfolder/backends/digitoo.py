@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from hotfolder.backends import bodies
-from hotfolder.backends.answers import Secrets
+from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
     PDF,
@@ -193,7 +193,7 @@ class Digitoo(Backend):
         seen: set[str] = set()
         for page in range(1, PAGES_MAX + 1):
             path = f"/api/v2/queues/{_quoted(parcel.queue_id)}/documents?page={page}&per_page={PAGE}"
-            documents = self._listed(path)
+            documents = self._listed(path, self._channel.further if page > 1 else self._channel.get)
             fresh = [one for one in documents if one[0] not in seen]
             yield from fresh
             seen.update(number for number, _, _ in fresh)
@@ -203,9 +203,9 @@ class Digitoo(Backend):
                 return
         raise CannotTell(f"Digitoo lists more than {PAGE * PAGES_MAX} documents in this queue")
 
-    def _listed(self, path: str) -> list[tuple[str, str, float]]:
+    def _listed(self, path: str, ask: Callable[[str], Reply]) -> list[tuple[str, str, float]]:
         try:
-            reply = self._channel.get(path)
+            reply = ask(path)
         except Unauthorized as error:
             if error.status != 403:  # noqa: PLR2004 — may upload, may not look
                 raise

@@ -207,7 +207,8 @@ class DocDigitizer(Backend):
         """Yield the account's documents, following the cursor."""
         query: dict[str, Any] = {"maxRetrieve": PAGE}
         for _ in range(PAGES_MAX):
-            reply = self._listed(f"/api/v1/documents?{urlencode(query)}")
+            ask = self._channel.further if "cursorId" in query else self._channel.get
+            reply = self._listed(f"/api/v1/documents?{urlencode(query)}", ask)
             yield from _listed_objects(reply.document)
             headers = reply.headers
             more = headers.get("x-more-results-available", "false").lower() == "true"
@@ -220,9 +221,9 @@ class DocDigitizer(Backend):
             query["cursorId"] = cursor
         raise CannotTell(f"DocDigitizer lists more than {PAGE * PAGES_MAX} documents")
 
-    def _listed(self, path: str) -> Reply:
+    def _listed(self, path: str, ask: Callable[[str], Reply]) -> Reply:
         try:
-            reply = self._channel.get(path)
+            reply = ask(path)
         except Unauthorized as error:
             if error.status != 403:  # noqa: PLR2004 — may upload, may not look
                 raise

@@ -121,8 +121,9 @@ class Search:
     def _all(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
         """Yield the objects of a list page by page; of `next` only the query is used, no host."""
         asked: str | None = urlencode({**query, "page_size": PAGE}, safe=",")
-        for _ in range(PAGES_MAX):
-            document = self._channel.get(f"{path}?{asked}").document
+        for number in range(PAGES_MAX):
+            ask = self._channel.further if number else self._channel.get
+            document = ask(f"{path}?{asked}").document
             if not isinstance(document, Mapping) or not isinstance(document.get("results"), list):
                 # The shape is documented: another one is somebody else's, or half an answer.
                 raise Unavailable(f"Rossum's answer to {path} is no list of results")

@@ -48,6 +48,8 @@ class Folders:
         self.close = weakref.finalize(self, _close_both, self.work, self.drop)
         self.identity = (status.st_dev, status.st_ino)
         self.fs_type = file_system(self.drop)
+        self.unwanted: set[bytes] = set()
+        """Notes of ours in the work folder that a broken disk did not let go yet."""
         self._owner = status.st_uid
         self._work_mode = os.fstat(self.work).st_mode
 

@@ -1,6 +1,7 @@
 """What every backend that speaks HTTP must do besides the contract."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -87,6 +88,20 @@ class ServiceContract(BackendContract):
         """Let every upload from now on go wrong."""
         match = {"service": self.service, "method": "POST", "path": self.upload_path}
         sandbox.play([{"match": match, "do": do}])
+
+    def test_a_list_comes_through_though_its_pages_fail_now_and_then(
+        self, world: World, sandbox: SandboxServer
+    ) -> None:
+        """A page that does not come is asked for again: else a long list would never be read to its end."""
+        sent = [world.parcel(b"%d" % number, name=f"{number}.pdf") for number in range(101)]
+        for one in sent:
+            world.backend.upload(one)
+        sandbox.play([{"match": {"method": "GET", "skip": 1, "first": 2}, "do": {"status": 500}}])
+        found = world.backend.find(sent[-1], time.time() - 600.0)
+        assert found is not None
+        sandbox.play([{"match": {"method": "GET", "skip": 1, "first": 3}, "do": {"status": 500}}])
+        with pytest.raises(Unavailable):
+            world.backend.find(world.parcel(), time.time() - 600.0)
 
     @pytest.mark.parametrize(("status", "expected"), EVERYWHERE)
     def test_unspecified_status(

@@ -5,8 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hotfolder.backends.base import Unauthorized
-from hotfolder.backends.channel import Session, Token, filled
+from hotfolder.backends.answers import Reply, Secrets
+from hotfolder.backends.base import Unauthorized, Unavailable
+from hotfolder.backends.channel import Channel, Credentials, Session, Token, filled
+from hotfolder.backends.policy import Judge
+from hotfolder.backends.rossum import PROFILE
+from hotfolder.backends.wire import Wire
+from tests.backends.parcels import rossum
 
 
 class Counter:
@@ -85,3 +90,25 @@ def test_failed_log_in_is_tried_anew() -> None:
 def test_templates() -> None:
     """{key} and {token} are the same; other braces are left alone."""
     assert filled("API_KEY {key} {token} {x}", "T") == "API_KEY T T {x}"
+
+
+@pytest.mark.parametrize(("retry_after_s", "slept"), [(None, 0.0), (1.0, 1.0), (600.0, 5.0)])
+def test_a_further_page_is_asked_for_three_times(
+    retry_after_s: float | None, slept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits as the service asks between the tries, but not for long: a thread of the connection is in use."""
+    naps: list[float] = []
+    connection = rossum("https://acme.example")
+    judge = Judge(PROFILE, connection, Secrets(), lambda: 0.0)
+    credentials = Credentials({}, lambda: Token("t"), renewable=False)
+    channel = Channel(connection, Wire(connection, "Rossum"), judge, credentials, naps.append)
+    asked: list[str] = []
+
+    def get(path: str) -> Reply:
+        asked.append(path)
+        raise Unavailable("busy", retry_after_s=retry_after_s)
+
+    monkeypatch.setattr(channel, "get", get)
+    with pytest.raises(Unavailable):
+        channel.further("/documents?page=2")
+    assert (asked, naps) == (["/documents?page=2"] * 3, [slept, slept])

@@ -1,11 +1,13 @@
 """What the machine has found, each as the shortest steps that led to it."""
 
+import errno
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.guarantees.effects import Moment
 from tests.guarantees.machine import Pipeline
+from tests.guarantees.owner import NAMES
 from tests.guarantees.services import InMemory, OverHttp
 
 Play = Callable[[Callable[[Pipeline], None]], None]
@@ -95,4 +97,16 @@ def test_a_clock_that_is_set_right_while_the_program_is_dead_hides_nothing(
         lambda it: it.set_clock(-days),
         lambda it: it.trouble(["refused"]),
         lambda it: it.wait(5.0),
+    )
+
+
+@pytest.mark.parametrize("begin", range(1, 24))
+def test_no_note_stays_where_a_disk_was_broken(play, begin) -> None:
+    """Whichever operations fail for a while, the note on a long name goes in the end."""
+    play(
+        lambda it: it.drop(b"a.png", 0, told=False),
+        lambda it: it.crash(after=False, landing=None, moment=Moment("any", 20)),
+        lambda it: it.drop(NAMES[-1], 0, told=False),
+        lambda it: it.fill_disk(begin=begin, code=errno.EIO, length=5),
+        lambda it: it.crash(after=True, landing=None, moment=Moment("any", 1)),
     )
