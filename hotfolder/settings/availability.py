@@ -16,7 +16,6 @@ CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "api": ("v1",),
 }
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "schedule": (None,),
     "retain": (Retain(),),
     "companion": (None,),
     "companion_timeout_s": (600.0,),

@@ -104,7 +104,8 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
         )
     if state != "active":
         return f" (the queue is {why})" if why == line.by_hand else f" (the queue is {state}: {why})"
-    return f" ({lane.journal_trouble})" if lane.journal_trouble else ""
+    held_up = lane.journal_trouble or line.off_hours
+    return f" ({held_up})" if held_up else ""
 
 
 def _claimed(place: Place, line: Line | None, reader: Reader | None) -> Journey | None:

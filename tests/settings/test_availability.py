@@ -4,7 +4,6 @@ from hotfolder.settings.availability import CONNECTION_ALLOWS, PROGRAM_ALLOWS, Q
 from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
-    "schedule": ["Mon-Fri 06:00-20:00"],
     "retain": ["{done: 90d}", "{failed: 1d}"],
     "companion": ["'{stem}.json'"],
     "companion_timeout": ["1m", "never"],
@@ -26,7 +25,6 @@ ACCEPTED = [
 ACCEPTED += [
     "retain: {done: null, failed: null}",
     "results: false",
-    "schedule: null",
 ]
 
 
