@@ -96,6 +96,8 @@ class Line:
         self.on_unblocked: Callable[[], None] = lambda: None
         self.stuck: list[str] = []
         """Documents of the work folder that recovery left as they are, each with the reason, in words."""
+        self.upkeep_trouble: str | None = None
+        """Why documents that are past their time (`retain`) cannot be removed."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self._means = means
@@ -191,7 +193,8 @@ class Line:
         filed: list[Journey] = []
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Filed):
-                filed.append(replace(order.journey, filed_at=moment, filed_name=result.name))
+                rests = replace(order.journey, filed_at=moment, filed_name=result.name, beside=result.beside)
+                filed.append(rests)
             elif result.gone:
                 self.lose(order.journey)
             else:

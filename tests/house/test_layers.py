@@ -22,7 +22,7 @@ backends
 arrivals
 claims delivery kinship
 filing followup settlement
-audit pipeline premises recovery redelivery
+audit pipeline premises recovery redelivery retention
 status
 service
 main
