@@ -95,6 +95,11 @@ def swap(done: Path) -> None:
     os.utime(done / "scan.pdf", ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def rewrite(done: Path) -> None:
+    """Write a further file anew, as long as it was."""
+    (done / "scan.xml").write_bytes((done / "scan.xml").read_bytes()[::-1])
+
+
 def into_folder(done: Path) -> None:
     """Put a folder with a file in the place of the document."""
     (done / "scan.pdf").unlink()
@@ -113,7 +118,7 @@ HANDS: dict[str, tuple[Callable[[Path], Any], Fate]] = {
     "a longer content": (lambda d: (d / "scan.pdf").write_bytes(PDF + b" "), Fate.CHANGED),
     "a link to the document": (into_link, Fate.CHANGED),
     "a folder of its name": (into_folder, Fate.CHANGED),
-    "another version of a further file": (lambda d: (d / "scan.xml").write_bytes(b"theirs"), Fate.CHANGED),
+    "another version of a further file": (rewrite, Fate.CHANGED),
     "a link to a further file": (lambda d: into_link(d, "scan.xml"), Fate.CHANGED),
     "the document taken alone": (lambda d: (d / "scan.pdf").unlink(), Fate.CHANGED),
     "no record": (lambda d: (d / "scan.pdf.json").unlink(), Fate.GONE),
@@ -289,7 +294,8 @@ def test_a_document_that_changes_after_it_was_read(
 
     def remove(name: bytes, at: int) -> None:
         real(name, at)
-        (done / "b.pdf").write_bytes(PDF)
+        if name == b"a.pdf":
+            (done / "b.pdf").write_bytes(PDF)
 
     monkeypatch.setattr(spool, "remove", remove)
     found = swept(folders, *made)
