@@ -111,6 +111,9 @@ class Traits:
     """Whether `follow_up` can learn more after acceptance."""
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
+    takes: frozenset[str] = frozenset()
+    """Those of a queue's settings that the service takes with a document: `metadata`, `values`, `document_class`,
+    `reject_identical`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Rossum(Backend):
         40 * 1024 * 1024,  # 40 MB a request (Upload API); what lies between MB and MiB, the service decides
         needs_queue_id=True,
         follows_up=True,
+        takes=frozenset({"metadata", "values", "reject_identical"}),
     )
 
     def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:
