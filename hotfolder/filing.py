@@ -10,14 +10,14 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loguru import logger
 
 from hotfolder import spool
 from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten, split
 from hotfolder.claims import forget_note, original_name, work_name
-from hotfolder.model import Journey
+from hotfolder.model import Beside, Journey
 from hotfolder.sidecar import draw, render
 
 
@@ -36,9 +36,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """It rests under this name."""
+    """It rests under this name, beside its further files."""
 
     name: bytes
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,19 @@ def _file_in(
         try:
             _move(folders, target, orders[number].journey, name)
             forget_note(folders, orders[number].journey)
-            results[number] = Filed(name)
+            results[number] = Filed(name, _resting(target, orders[number].journey, name))
         except OSError as problem:
             results[number] = NotFiled(problem)
     spool.sync_folder(target)
+
+
+def _resting(target: int, journey: Journey, name: bytes) -> tuple[Beside, ...]:
+    """Return a document's further files with the version of each that rests in the archive, to know it again."""
+    found = []
+    for one, beside in zip(journey.beside, names_beside(journey, name), strict=True):
+        stamp = spool.look(beside, target)[1] if _exists(beside, target) else None
+        found.append(replace(one, stamp=stamp))
+    return tuple(found)
 
 
 def _temporary(journey: Journey) -> bytes:

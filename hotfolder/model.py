@@ -118,6 +118,8 @@ class Beside:
     in_work: bytes
     pattern: str
     """Its name in the archive, by the document's name there: a text with `{name}` or `{stem}`."""
+    stamp: Stamp | None = None
+    """The version of it that rests in the archive; None until it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     known = _known_grounds(settings.state_dir)
     for queue in settings.queues.values():
         yield from _queue(queue, Grounds(queue.name, known))
+        yield from _not_sent(queue, settings.connections[queue.connection].backend)
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
@@ -184,6 +185,13 @@ def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
             yield _archive(where, folders, str(archive))
     finally:
         folders.close()
+
+
+def _not_sent(queue: Queue, backend: str) -> Iterator[Finding]:
+    """Say which settings of a queue its service does not take with a document."""
+    given = {"metadata", "values", "document_class", "reject_identical"} - BACKENDS[backend].traits.takes
+    for key in sorted(key for key in given if getattr(queue, key)):
+        yield Finding(True, f"queue {queue.name}: `{key}` is not sent: {backend} does not take it")
 
 
 def _private(queue: Queue, folders: spool.Folders) -> Finding:

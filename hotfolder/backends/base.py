@@ -113,6 +113,9 @@ class Traits:
     """Whether `find` leaves out what arrived before a moment, so that the service's clock must be known."""
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
+    takes: frozenset[str] = frozenset()
+    """Those of a queue's settings that the service takes with a document: `metadata`, `values`, `document_class`,
+    `reject_identical`."""
 
 
 @dataclass(frozen=True, slots=True)

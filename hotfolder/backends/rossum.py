@@ -74,6 +74,7 @@ class Rossum(Backend):
         needs_queue_id=True,
         follows_up=True,
         finds_by_time=True,
+        takes=frozenset({"metadata", "values", "reject_identical"}),
     )
 
     def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:

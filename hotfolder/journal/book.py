@@ -36,6 +36,8 @@ ON CONFLICT (path) DO UPDATE SET
     mount_point = excluded.mount_point, fs_type = excluded.fs_type, dev = excluded.dev, ino = excluded.ino
 """
 _PAUSE = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (queue) DO UPDATE SET reason = excluded.reason"
+_RETIRE = "UPDATE documents SET retired_at = ?, retired_as = ? WHERE upload_id = ? AND state = 'filed'"
+_LOOKED = "INSERT INTO upkeep VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET looked_at = excluded.looked_at"
 _RUN = "INSERT INTO runs VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET began = excluded.began"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
 
@@ -110,6 +112,14 @@ class Journal:
     def resume(self, queue_name: str) -> Future[None]:
         """Forget that a queue is paused."""
         return self._put(_Note("DELETE FROM pauses WHERE queue = ?", (queue_name,), durable=True))
+
+    def retire(self, upload_id: str, at: float, how: str) -> Future[None]:
+        """Remember when (seconds since 1970) and how a document at rest went out of the care of `retain`."""
+        return self._put(_Note(_RETIRE, (at, how, upload_id), durable=False))
+
+    def looked_through(self, queue_name: str, at: float) -> Future[None]:
+        """Remember what the clock said (seconds since 1970) when a queue's archives were looked through."""
+        return self._put(_Note(_LOOKED, (queue_name, at), durable=False))
 
     def begin_run(self, run: str, at: float) -> Future[None]:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""

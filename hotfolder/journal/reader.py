@@ -31,6 +31,12 @@ _NAMESAKE = """
 SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? AND upload_id <> ? AND state <> 'returned'
 ORDER BY upload_id DESC LIMIT 1
 """
+_RESTING = """
+SELECT updated_at, journey FROM documents
+WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND state = 'filed' AND retired_at IS NULL
+AND updated_at <= ? AND (updated_at, upload_id) > (?, ?)
+ORDER BY updated_at, upload_id LIMIT ?
+"""
 
 
 class Reader:
@@ -87,6 +93,27 @@ class Reader:
         j = journey
         rows = self._rows(_NAMESAKE, (j.queue, j.folder, j.name, j.upload_id))
         return load(rows[0][0]) if rows else None
+
+    def resting(
+        self, queue_name: str, area: str, until: float, after: tuple[float, str], limit: int
+    ) -> list[tuple[float, Journey]]:
+        """Return a queue's documents in done/ or failed/ that were filed up to `until` (seconds since 1970).
+
+        The oldest first, each with the moment of its row, from the one `after` (moment, upload id) on, without those
+        that `retain` has done with.
+        """
+        rows = self._rows(_RESTING, (queue_name, area == "done", until, *after, limit))
+        return [(moment, load(journey)) for moment, journey in rows]
+
+    def retired(self, upload_id: str) -> tuple[float, str] | None:
+        """Return when (seconds since 1970) and how a document went out of the care of `retain`."""
+        rows = self._rows("SELECT retired_at, retired_as FROM documents WHERE upload_id = ?", (upload_id,))
+        return rows[0] if rows and rows[0][0] is not None else None
+
+    def looked_through(self, queue_name: str) -> float | None:
+        """Return what the clock said (seconds since 1970) when a queue's archives were last looked through."""
+        rows = self._rows("SELECT looked_at FROM upkeep WHERE queue = ?", (queue_name,))
+        return rows[0][0] if rows else None
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""

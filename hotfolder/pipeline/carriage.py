@@ -64,7 +64,7 @@ class Carriage:
         journey = await self._claim(line, arrival)
         if journey is None:
             return
-        if line.by_hand:
+        if line.rests:
             await self.give_back(line, journey)
             return
         await self.safely(line, journey, self._begin(line, journey))
@@ -162,7 +162,7 @@ class Carriage:
         if line.drop.offline:
             self.later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
-        if line.by_hand and journey.state is State.DEFERRED:
+        if line.rests and journey.state is State.DEFERRED:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
             return
@@ -217,7 +217,7 @@ class Carriage:
         line.carried[journey.upload_id] = journey
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
-        if unsent and (line.by_hand or self.gates.paused(line) or found.trouble is None):
+        if unsent and (line.rests or self.gates.paused(line) or found.trouble is None):
             await self.give_back(line, journey)
         else:
             self.route(line, journey, polls)

@@ -46,13 +46,17 @@ class Hands:
         waited = line.by_hand is not None
         line.by_hand = None
         waited = self._reach.gates.reopen(line) or waited
+        self.hurry(line)
+        return waited
+
+    def hurry(self, line: Line) -> None:
+        """Let what waits to be sent again wait no longer than its gates want."""
         now = self._reach.means.clock.monotonic()
         for errand in self._reach.errands.remove(
             lambda e: e.line is line and e.journey.state is State.DEFERRED
         ):
             self._reach.later(line, errand.journey, now, errand.polls)
         line.drop.on_ready()
-        return waited
 
     async def settle(
         self, line: Line, upload_id: str, decide: Callable[[Journey], Step], within_s: float

@@ -12,6 +12,7 @@ from hotfolder.model import Journey
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.hands import Hands, Reach
+from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
 from hotfolder.retry import Bucket, Gate
@@ -37,6 +38,7 @@ class Lane:
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
         self.hands = Hands(Reach(way.errands, way.gates, means, way.give_back_unsent, way.route, way.later))
+        self._hours = Hours(lines, means.clock)
         for line in lines:
             line.drop.on_ready = line.on_unblocked = crew.wake.set
             line.on_blocked = partial(self._on_blocked, line)
@@ -46,7 +48,7 @@ class Lane:
     async def run(self) -> None:
         """Start whatever may start, for ever; ends by cancellation, `stop` comes before it."""
         while True:
-            nap_s = min(self._end_waiting(), self._start_what_may())
+            nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may())
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._crew.wake.wait()
@@ -75,12 +77,23 @@ class Lane:
         """Return why nothing can be recorded, None where it can."""
         return self._means.recorder.trouble
 
+    def _open_and_close(self) -> float:
+        """Begin and end the hours of the queues; return the seconds until the next may."""
+        if self._stopping:
+            return LONGEST_NAP_S
+        opened, closed = self._hours.turned()
+        for line in opened:
+            self.hands.hurry(line)
+        if closed:
+            self._crew.start(self._carriage.give_back_unsent(closed))
+        return self._hours.next_in()
+
     def _end_waiting(self) -> float:
         """Judge anew what waited for a twin, give up what waited too long; return the seconds until the next may be."""
         if self._stopping:
             return LONGEST_NAP_S
         for line, journey in self._carriage.twins.settled():
-            if self._carriage.gates.paused(line):
+            if self._carriage.gates.paused(line) or line.rests:
                 self._crew.start(self._carriage.give_back(line, journey))
             else:
                 self._carriage.errands.add(line, journey, self._clock.monotonic(), 0)
@@ -119,7 +132,7 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            may = line.gate.allows(now, 0) and line.by_hand is None
+            may = line.gate.allows(now, 0) and not line.rests
             if line.drop.inbox.ready and may and self._may_claim(line):
                 return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
         return None

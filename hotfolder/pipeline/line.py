@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from loguru import logger
@@ -16,6 +17,7 @@ from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
 from hotfolder.model import Clock, Journey, State
 from hotfolder.pipeline.recorder import Recorder
 from hotfolder.retry import Gate
+from hotfolder.schedule import told_closed
 from hotfolder.settings import Queue
 from hotfolder.spool import Folders, is_remote
 from hotfolder.states import Event
@@ -35,6 +37,11 @@ def _filed(folders: Folders, orders: list[Order], failed: str) -> list[Filed | N
     came_back = [o.journey for o, result in zip(orders, results, strict=True) if isinstance(result, Filed)]
     clear_up(failed, came_back)
     return results
+
+
+def _wall_clock(moment: float) -> datetime:
+    """Return what the machine's wall clock shows at a moment (seconds since 1970)."""
+    return datetime.fromtimestamp(moment)  # noqa: DTZ006 — a schedule is read by the wall clock
 
 
 MakeThreads = Callable[[int, str], Threads]
@@ -89,6 +96,8 @@ class Line:
         self.on_unblocked: Callable[[], None] = lambda: None
         self.stuck: list[str] = []
         """Documents of the work folder that recovery left as they are, each with the reason, in words."""
+        self.upkeep_trouble: str | None = None
+        """Why documents that are past their time (`retain`) cannot be removed."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self._means = means
@@ -109,6 +118,23 @@ class Line:
         text = "queue {}: {} ({}) has left the work folder without us; look for it, put it back as {}"
         place = printable(work_name(journey))
         logger.error(text, self.queue.name, printable(journey.name), journey.state.value, place)
+
+    @property
+    def open_now(self) -> bool:
+        """Tell whether the queue's schedule lets documents be taken at this hour."""
+        hours = self.queue.schedule
+        return hours is None or hours.open_at(_wall_clock(self._means.clock.wall()))
+
+    @property
+    def off_hours(self) -> str | None:
+        """Return until when the schedule keeps the queue closed, None where it is open."""
+        hours = self.queue.schedule
+        return None if hours is None else told_closed(hours, self._means.clock.wall(), _wall_clock)
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether nothing is claimed although nothing is wrong: by hand, or by the schedule."""
+        return self.by_hand is not None or not self.open_now
 
     @property
     def filing_trouble(self) -> str | None:
@@ -167,7 +193,8 @@ class Line:
         filed: list[Journey] = []
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Filed):
-                filed.append(replace(order.journey, filed_at=moment, filed_name=result.name))
+                rests = replace(order.journey, filed_at=moment, filed_name=result.name, beside=result.beside)
+                filed.append(rests)
             elif result.gone:
                 self.lose(order.journey)
             else:

@@ -147,7 +147,7 @@ def _filed(journal: Journal, queue: Queue, journey: Journey, now: float) -> str:
             return f" when the service runs ({problem})"
     if not isinstance(result, Filed):
         return f" when the service runs ({result.problem})"
-    filed = replace(step(journey, Event.FILE), filed_at=now, filed_name=result.name)
+    filed = replace(step(journey, Event.FILE), filed_at=now, filed_name=result.name, beside=result.beside)
     journal.record(Entry(filed, Event.FILE, now), journey.state).result()
     return ""
 

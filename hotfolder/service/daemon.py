@@ -15,7 +15,7 @@ from loguru import logger
 from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
-from hotfolder.model import FINAL, Clock
+from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Line
 from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
@@ -244,6 +244,8 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
             busy = busy or any(
                 j.state in FINAL and j.upload_id not in line.parked for j in line.carried.values()
             )
+        elif not line.open_now and _waits_for_its_hours(line):
+            stuck.append(f"queue {line.queue.name}: {reason}")
         elif line.parked and not _busy(line):
             stuck.append(f"queue {line.queue.name}: {line.filing_trouble}")
         else:
@@ -266,6 +268,16 @@ def _sum(works: Works) -> Outcome:
         text = f"{failed} failed, {held} uncertain, {missing} missing, {stuck} stuck, {done} done"
         return Outcome(1, text)
     return Outcome(0, f"{done} done")
+
+
+def _waits_for_its_hours(line: Line) -> bool:
+    """Tell whether documents wait for a queue to open, and nothing else goes on in it."""
+    working = any(
+        j.state is not State.DEFERRED and not j.held and j.upload_id not in line.parked
+        for j in line.carried.values()
+    )
+    looking = not line.drop.scans or line.drop.behind
+    return _busy(line) and not working and not looking
 
 
 def _busy(line: Line) -> bool:

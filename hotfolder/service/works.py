@@ -24,6 +24,7 @@ from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
 from hotfolder.recovery import Site, recover
+from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
 from hotfolder.status.places import own_folders
@@ -101,6 +102,8 @@ class Works:
             for name in settings.connections
             if any(q.connection == name for q in settings.queues.values())
         ]
+        found = (Upkeep(line, lane.backend, journal, clock) for lane, line in self.lines())
+        self._upkeep = [upkeep for upkeep in found if upkeep.needed]
         self._loop = asyncio.get_running_loop()
         self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,6 +132,7 @@ class Works:
         for _, line in self.lines():
             self._tasks += [self._task(line.drop.run()), self._task(line.file())]
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
+        self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
 
     def failure(self) -> BaseException | None:
         """Return what ended a loop that should never end, None while all run."""
@@ -140,6 +144,8 @@ class Works:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more, let running requests finish, file what is final; tell whether all ended in time."""
         deadline = self.clock.monotonic() + grace_s
+        for upkeep in self._upkeep:
+            upkeep.stop()
         in_time = all(await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes)))
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)

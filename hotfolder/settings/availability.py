@@ -5,7 +5,6 @@ from typing import Any
 
 from hotfolder.settings.problems import Problem
 from hotfolder.settings.program import Settings
-from hotfolder.settings.queues import Retain
 from hotfolder.settings.section import Section, yaml_key
 from hotfolder.settings.yaml_source import Document
 
@@ -16,8 +15,6 @@ CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "api": ("v1",),
 }
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "schedule": (None,),
-    "retain": (Retain(),),
     "companion": (None,),
     "companion_timeout_s": (600.0,),
     "ready_marker": (None,),

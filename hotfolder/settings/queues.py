@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from hotfolder.schedule import Schedule, parse
 from hotfolder.settings.addresses import FolderPath, WebAddress
 from hotfolder.settings.connections import QueueId
 from hotfolder.settings.quantities import SIZE_SCHEMA, Bytes, Seconds, Wait, duration_text, size_of
@@ -73,11 +74,18 @@ def _companion(template: str) -> str:
     return _with_name(template)
 
 
+def _schedule(value: Any) -> Schedule:
+    if isinstance(value, Schedule):
+        return value
+    return parse(value if isinstance(value, str) else "")
+
+
 def _waiting_time(value: Any) -> Any:
     return None if value == "never" else value
 
 
 MediaType = Annotated[str, BeforeValidator(_media_type), WithJsonSchema({"enum": [*MEDIA_TYPES, *SYNONYMS]})]
+Hours = Annotated[Schedule, BeforeValidator(_schedule), WithJsonSchema({"type": "string", "minLength": 1})]
 Largest = Annotated[
     SizeLimit,
     BeforeValidator(_size_limit),
@@ -164,8 +172,8 @@ class Queue(Section):
     """Address that the service shall call."""
     retain: Retain = Retain()
     """How long archived documents are kept."""
-    schedule: Text | None = None
-    """When to send, such as Mon-Fri 06:00-20:00; null: always."""
+    schedule: Hours | None = None
+    """When to take documents, by the machine's clock, such as Mon-Fri 06:00-20:00; null: always."""
     give_up_after_s: Wait | None = None
     """How long to try, from its claim on, what certainly did not arrive; null: for ever."""
     document_class: Text | None = None

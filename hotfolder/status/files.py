@@ -15,6 +15,7 @@ from hotfolder.filing import sidecar_name
 from hotfolder.journal import Reader
 from hotfolder.model import Journey, State
 from hotfolder.pipeline import Lane, Line
+from hotfolder.retention import Fate
 from hotfolder.settings import Settings
 from hotfolder.sidecar import moment
 from hotfolder.status.places import Place, empty_inbox, opened, place_of, resolved, rules_of, tops_of
@@ -55,7 +56,9 @@ def explain(
     file, queue = printable(path), place.queue.name
     if place.area in {"done", "failed"}:
         found = _archived(place, file)
-        gone = found is not None and not os.path.lexists(path)
+        if found is None:
+            return None if os.path.lexists(path) else _retired(place, file, reader)
+        gone = not os.path.lexists(path)
         return _adding(found, "; it is not there any more: it was moved back, or taken away" if gone else "")
     if place.area == "work":
         upload_id = place.name[:36].decode("ascii", "replace")
@@ -64,7 +67,7 @@ def explain(
     carried = _claimed(place, line, reader)
     if carried is not None and not os.path.lexists(path):
         unsent = carried.state is State.DEFERRED and line is not None and lane is not None
-        return _adding(_carried(carried, file), _held_up(lane, line) if unsent else "")
+        return _adding(_carried(carried, file), _held_up(lane, line) if unsent else _removed(reader, carried))
     before = _before(place, carried)
     if line is not None and lane is not None:
         known = line.drop.inbox.entries.get((place.folder, place.name))
@@ -104,7 +107,8 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
         )
     if state != "active":
         return f" (the queue is {why})" if why == line.by_hand else f" (the queue is {state}: {why})"
-    return f" ({lane.journal_trouble})" if lane.journal_trouble else ""
+    held_up = lane.journal_trouble or line.off_hours
+    return f" ({held_up})" if held_up else ""
 
 
 def _claimed(place: Place, line: Line | None, reader: Reader | None) -> Journey | None:
@@ -133,6 +137,24 @@ def _carried(journey: Journey, file: str) -> Explanation:
     if journey.held:
         reason += f"; `hotfolder resolve {journey.upload_id}` with --sent ID, --resend or --fail settles it"
     return Explanation(file, journey.queue, TOLD[journey.state], reason, moment(journey.claimed_at))
+
+
+def _removed(reader: Reader | None, journey: Journey) -> str:
+    """Say when a document at rest was removed because its time was over."""
+    retired = reader.retired(journey.upload_id) if reader else None
+    if retired is None or retired[1] != Fate.REMOVED:
+        return ""
+    return f"; it was removed from there at {moment(retired[0])}, as `retain` says"
+
+
+def _retired(place: Place, file: str, reader: Reader | None) -> Explanation | None:
+    """Explain the place of a document that lay in an archive under its first name until it was removed."""
+    last = reader.last(place.queue.name, place.folder, place.name) if reader else None
+    area = "failed" if last and last.error_source else "done"
+    if last is None or (last.filed_name, area) != (place.name, place.area):
+        return None
+    removed = _removed(reader, last)
+    return _adding(_carried(last, file), removed) if removed else None
 
 
 def _archived(place: Place, file: str) -> Explanation | None:

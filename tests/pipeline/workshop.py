@@ -27,7 +27,9 @@ from tests.builders import DEADLINE_S, ORIGIN
 
 
 class RealClock:
-    """The machine's clocks."""
+    """The machine's clocks, of which the wall clock may be put forward."""
+
+    ahead_s = 0.0
 
     def monotonic(self) -> float:
         """Return seconds since some start."""
@@ -35,7 +37,7 @@ class RealClock:
 
     def wall(self) -> float:
         """Return seconds since 1970."""
-        return time.time()
+        return time.time() + self.ahead_s
 
 
 class Guarded(Memory):
@@ -86,7 +88,7 @@ class Workshop:
     def __init__(self, top: Path, journal: Journal, backend: Guarded, **queue: Any) -> None:
         self.top, self.journal, self.backend = top, journal, backend
         self.disk = ThreadPoolExecutor(4)
-        clock = RealClock()
+        self.clock = clock = RealClock()
         self.queue = Queue(name="invoices", connection="acme", folder=str(top), **queue)
         self.connection = ConnectionSection(
             name="acme",

@@ -4,8 +4,6 @@ from hotfolder.settings.availability import CONNECTION_ALLOWS, PROGRAM_ALLOWS, Q
 from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
-    "schedule": ["Mon-Fri 06:00-20:00"],
-    "retain": ["{done: 90d}", "{failed: 1d}"],
     "companion": ["'{stem}.json'"],
     "companion_timeout": ["1m", "never"],
     "ready_marker": ["'{name}.ready'"],
@@ -17,16 +15,13 @@ WRITTEN = {
     "results": ["true"],
 }
 ACCEPTED = [
-    "retain: {}",
     "companion_timeout: 600s",
     "mode: single",
     "wait_for: accepted",
     "wait_for: imported",
 ]
 ACCEPTED += [
-    "retain: {done: null, failed: null}",
     "results: false",
-    "schedule: null",
 ]
 
 
