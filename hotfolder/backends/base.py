@@ -160,6 +160,20 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One document as its service lists it; the texts are the service's own, not made fit for a terminal."""
+
+    number: str
+    """The service's id of the document, empty where the list shows none."""
+    name: str | None = None
+    created_at: float | None = None
+    """Seconds since 1970."""
+    status: str | None = None
+    upload_id: str | None = None
+    """The mark that an upload of ours left; None where there is none, or the service shows none."""
+
+
 class Backend(ABC):
     """One service over one connection; made once, used from several threads, closed once."""
 
@@ -199,6 +213,14 @@ class Backend(ABC):
 
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """Yield up to `limit` documents that a queue of the service holds, the newest first where it can be asked so.
+
+        Raises, at the latest while they are taken, `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        del queue_id, limit
+        raise CannotTell(f"documents at {self.traits.name} cannot be listed")
 
     @abstractmethod
     def close(self) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from hotfolder.backends import bodies
+from hotfolder.backends import bodies, docdigitizer_list
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -18,6 +18,7 @@ from hotfolder.backends.base import (
     Backend,
     CannotTell,
     Finding,
+    Listed,
     Parcel,
     Receipt,
     Traits,
@@ -61,11 +62,6 @@ DOCUMENT_ID_PATHS = (
 TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
 SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
 TAG_HEADER = "X-Docdigitizer-Tag"
-TAGS = ("tags", "tag")
-LISTS = ("documents", "data", "items", "results")
-"""Where a list of documents may hold the documents: the specification shows no body, all are tried."""
-PAGE = 100
-PAGES_MAX = 100
 
 
 class DocDigitizer(Backend):
@@ -125,8 +121,8 @@ class DocDigitizer(Backend):
         """Look for the tag with the upload's id; it is exact, so neither time nor `known` matter."""
         del since, known
         seen_tags = seen_documents = False
-        for document in self._documents():
-            tags = _tags_of(document)
+        for document in docdigitizer_list.documents(self._channel):
+            tags = docdigitizer_list.tags_of(document)
             seen_documents = True
             seen_tags = seen_tags or tags is not None
             number = as_text(document.get("id"))
@@ -144,13 +140,18 @@ class DocDigitizer(Backend):
         if reply.status == 404:  # noqa: PLR2004
             return [Finding(ok=False, text=f"{self._wire.host} has no /api/v1/documents; check `base_url`")]
         try:
-            _listed_objects(reply.document)
+            docdigitizer_list.objects(reply.document)
         except CannotTell:
             text = (
                 "the API key is accepted at {}, but documents whose answer was lost cannot be looked up there"
             )
             return [Finding(ok=True, text=text.format(self._wire.host))]
         return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """List the documents of the account, which has no queues; our tag tells whose they are."""
+        del queue_id
+        return docdigitizer_list.listed(self._channel, limit)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -203,61 +204,14 @@ class DocDigitizer(Backend):
             links={**before.links, **_links(reply.document)},
         )
 
-    def _documents(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the account's documents, following the cursor."""
-        query: dict[str, Any] = {"maxRetrieve": PAGE}
-        for _ in range(PAGES_MAX):
-            reply = self._listed(f"/api/v1/documents?{urlencode(query)}")
-            yield from _listed_objects(reply.document)
-            headers = reply.headers
-            more = headers.get("x-more-results-available", "false").lower() == "true"
-            cursor = headers.get("x-cursor-id")
-            # A broken cursor begins anew at the first page: what lies between was not seen, even if this is the last.
-            if headers.get("x-cursor-was-broken", "false").lower() == "true" or (more and not cursor):
-                raise CannotTell("DocDigitizer's list of documents broke off")
-            if not more:
-                return
-            query["cursorId"] = cursor
-        raise CannotTell(f"DocDigitizer lists more than {PAGE * PAGES_MAX} documents")
-
-    def _listed(self, path: str) -> Reply:
-        try:
-            reply = self._channel.get(path)
-        except Unauthorized as error:
-            if error.status != 403:  # noqa: PLR2004 — may upload, may not look
-                raise
-            raise CannotTell(f"this key may not list documents: {error}") from None
-        if reply.status == 404:  # noqa: PLR2004
-            raise CannotTell("DocDigitizer shows no list of documents")
-        return reply
-
 
 def _mark(parcel: Parcel) -> str:
-    return f"hotfolder-{parcel.upload_id}"
+    return docdigitizer_list.MARK + parcel.upload_id
 
 
 def _tags(parcel: Parcel) -> str:
     """Return the header's two tags; a comma would split the queue's name, a header is ASCII."""
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', parcel.queue)},{_mark(parcel)}"
-
-
-def _tags_of(document: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return a listed document's tags, None where it shows none; a list or one text with commas."""
-    for key in TAGS:
-        shown = document.get(key)
-        if isinstance(shown, str):
-            return frozenset(one.strip() for one in shown.split(","))
-        if isinstance(shown, list):
-            return frozenset(map(as_text, shown))
-    return None
-
-
-def _listed_objects(document: Any) -> Iterator[Mapping[str, Any]]:
-    holders = [document] if not isinstance(document, Mapping) else [document.get(key) for key in LISTS]
-    found = next((one for one in holders if isinstance(one, list)), None)
-    if found is None:
-        raise CannotTell("DocDigitizer's answer holds no list of documents")
-    return (one for one in found if isinstance(one, Mapping))
 
 
 def _in_utc(text: str | None) -> str | None:
