@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies, docdigitizer_list
+from hotfolder.backends import bodies, docdigitizer_links, docdigitizer_list
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -95,13 +95,14 @@ class DocDigitizer(Backend):
         reply = self._channel.upload(
             self._upload_path(parcel), self._body(parcel), {TAG_HEADER: _tags(parcel)}
         )
-        receipt = Receipt(reply.status, final=False, remote=self._remote(reply, Remote()))
+        remote = self._remote(reply, Remote())
+        receipt = Receipt(reply.status, final=False, remote=remote, warnings=self._strangers(remote))
         if found := self._ids(reply):
             return self._known(receipt, found)
         if receipt.remote.task is None:
             self._judge.doubt(reply, "its task or document")
             warning = "document_id_not_found: the answer names neither document nor task"
-            return replace(receipt, final=True, warnings=(warning,))
+            return replace(receipt, final=True, warnings=(*receipt.warnings, warning))
         return receipt
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
@@ -113,7 +114,9 @@ class DocDigitizer(Backend):
         reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task), safe='')}")
         if reply.status == 404:  # noqa: PLR2004
             raise Uncertain("DocDigitizer does not know the task of this upload any more", status=404)
-        receipt = replace(receipt, remote=self._remote(reply, receipt.remote))
+        remote = self._remote(reply, receipt.remote)
+        warnings = tuple(dict.fromkeys((*receipt.warnings, *self._strangers(remote))))
+        receipt = replace(receipt, remote=remote, warnings=warnings)
         found = self._ids(reply)
         return self._known(receipt, found) if found else receipt
 
@@ -127,7 +130,7 @@ class DocDigitizer(Backend):
             seen_tags = seen_tags or tags is not None
             number = as_text(document.get("id"))
             if number and tags and _mark(parcel) in tags:
-                links = {"document": document.get("links") or {}}
+                links = docdigitizer_links.kept({}, {"document": document}, self._secrets)
                 return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,))
         if seen_documents and not seen_tags:
             raise CannotTell("DocDigitizer's list of documents does not show their tags")
@@ -190,6 +193,9 @@ class DocDigitizer(Backend):
         remote = replace(receipt.remote, documents=documents)
         return replace(receipt, final=True, document_ids=found, remote=remote)
 
+    def _strangers(self, remote: Remote) -> tuple[str, ...]:
+        return docdigitizer_links.strangers(remote.links, self._connection.base_url, self._secrets)
+
     def _remote(self, reply: Reply, before: Remote) -> Remote:
         """Note task, SLA moment and links; addresses are rebuilt on our host, the links kept as they came."""
         task = reply.text(*TASK_ID_PATHS)
@@ -201,7 +207,7 @@ class DocDigitizer(Backend):
             task=before.task or address,
             status=reply.text("document.annotation_status", "task.status") or before.status,
             sla_at=_in_utc(reply.text(*SLA_PATHS)) or before.sla_at,
-            links={**before.links, **_links(reply.document)},
+            links=docdigitizer_links.kept(before.links, reply.document, self._secrets),
         )
 
 
@@ -218,15 +224,3 @@ def _in_utc(text: str | None) -> str | None:
     """Write a moment with its zone (the service's are UTC, specification "Date time"); else as it came."""
     at = moment(text)
     return text if at is None else iso(at)
-
-
-def _links(document: Any) -> dict[str, Any]:
-    """Return every `links` node by where it stands: `task`, `document`, or `answer` for the outermost."""
-    if not isinstance(document, Mapping):
-        return {}
-    nodes = {"answer": document, "task": document.get("task"), "document": document.get("document")}
-    return {
-        name: node["links"]
-        for name, node in nodes.items()
-        if isinstance(node, Mapping) and isinstance(node.get("links"), Mapping)
-    }

@@ -14,7 +14,7 @@ allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
 backends.bodies backends.moments backends.paths grounds
 backends.answers
-backends.policy backends.wire
+backends.docdigitizer_links backends.policy backends.wire
 backends.channel
 backends.digitoo_list backends.docdigitizer_list backends.rossum_search
 backends.digitoo backends.docdigitizer backends.memory backends.rossum
