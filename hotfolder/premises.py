@@ -12,7 +12,7 @@ from threading import Event as Flag
 
 from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
-from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends import open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
@@ -269,7 +269,7 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(False, f"connection {name}: {problem}")
     finally:
         backend.close()
-    largest = BACKENDS[connection.backend].traits.max_bytes
+    largest = traits_of(connection).max_bytes
     for queue in queues:
         limit = queue.max_size.in_bytes(largest)
         if limit is not None and largest is not None and limit > largest:

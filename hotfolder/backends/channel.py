@@ -10,7 +10,7 @@ from hotfolder.backends.base import DeliveryError, Unauthorized
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.moments import http_date
 from hotfolder.backends.policy import Judge
-from hotfolder.backends.wire import Request, Wire, json_body
+from hotfolder.backends.wire import ANSWER_BYTES, Request, Wire, json_body
 from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
 
 REVEALING_CHARS = 8
@@ -111,9 +111,16 @@ class Channel:
             self._judge.told(reply)
         return reply
 
-    def upload(self, path: str, body: Body, headers: Mapping[str, str] | None = None) -> Reply:
+    def upload(
+        self,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None = None,
+        answer_bytes: int = ANSWER_BYTES,
+    ) -> Reply:
         """Send a document and return the yes. Raises the four ways to fail."""
-        reply = self._authorised(Request("POST", path, headers or {}, body, repeatable=False))
+        request = Request("POST", path, headers or {}, body, repeatable=False, answer_bytes=answer_bytes)
+        reply = self._authorised(request)
         self._judge.upload(reply)
         return reply
 

@@ -12,9 +12,7 @@ from hotfolder.settings.yaml_source import Document
 PROGRAM_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "http": (None,),
 }
-CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "api": ("v1",),
-}
+CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {}
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "schedule": (None,),
     "retain": (Retain(),),

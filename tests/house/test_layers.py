@@ -17,7 +17,7 @@ backends.answers
 backends.docdigitizer_links backends.policy backends.wire
 backends.channel
 backends.digitoo_list backends.docdigitizer_list backends.rossum_search
-backends.digitoo backends.docdigitizer backends.memory backends.rossum
+backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals
 claims delivery kinship
