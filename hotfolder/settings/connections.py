@@ -262,7 +262,7 @@ class DocDigitizerConnection(ConnectionSection):
         if not isinstance(value, dict) or value.get("api") != "v3":
             return value
         times = value.get("timeouts", {})
-        if isinstance(times, dict) and not times.keys() & {"read", "read_s"}:
+        if isinstance(times, dict) and "read_s" not in times:
             value = {**value, "timeouts": {"read": f"{V3_READ_S:g}s", **times}}
         return {"base_url": V3_BASE_URL, **value}
 

@@ -36,6 +36,7 @@ def test_a_connection_may_ask_for_another_generation() -> None:
         assert type(backend) is DocDigitizerV3
     assert traits_of(newer) is DocDigitizerV3.traits
     assert (traits_of(newer).media_types, traits_of(newer).max_bytes) == ({PDF}, 52_428_800)
+    assert docdigitizer_v3("https://docdigitizer.example", timeouts={"read_s": 7.0}).timeouts.read_s == 7
     assert [traits_of(one) for one in MADE] == [
         BACKENDS[t].traits for t in ("rossum", "digitoo", "docdigitizer")
     ]
