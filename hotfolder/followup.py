@@ -130,7 +130,7 @@ def _sla_moment(text: str | None) -> float | None:
     try:
         promised = datetime.fromisoformat(text or "")
         return promised.replace(tzinfo=promised.tzinfo or UTC).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

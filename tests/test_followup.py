@@ -1,5 +1,6 @@
 """Asking until the answer is final."""
 
+import time
 from collections.abc import Container
 from dataclasses import replace
 from typing import Any
@@ -139,6 +140,19 @@ def test_a_broken_promise_is_said_once(told: Told, promised: str) -> None:
     done = progressed(moved.journey, Receipt(202, final=True, remote=remote), "processed", NOW + 3600)
     assert isinstance(done, Step)
     assert done.journey.warnings == ("first", late)
+
+
+def test_a_promise_without_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's times are UTC (specification), whatever the machine's zone is."""
+    waiting = accepted(remote=Remote(sla_at="2023-11-14T22:13:20"), accepted_at=NOW, told_at=NOW)
+    try:
+        monkeypatch.setenv("TZ", "Europe/Prague")
+        time.tzset()
+        assert progressed(waiting, None, "processed", NOW) is None
+        assert progressed(waiting, None, "processed", NOW + 1) is not None
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ class Parcel:
     webhook_url: str | None = None
     reject_identical: bool = False
     """Ask a service that can to refuse a document that it already has."""
+    wait_for: str = "imported"
+    """Which word of the service is final: accepted, imported or processed."""
 
 
 class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service
@@ -150,6 +152,8 @@ class Receipt:
     document_ids: tuple[str, ...] = ()
     remote: Remote = field(default_factory=Remote)
     warnings: tuple[str, ...] = ()
+    imported: bool = False
+    """The import is over, what is left is people's work: questions may be rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,14 @@ class Backend(ABC):
 
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
+
+    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
+        """Return what the service found in a document that it is done with, as JSON; None: there is nothing to have.
+
+        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        del receipt, parcel
+        return None
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """Yield up to `limit` documents that a queue of the service holds, the newest first where it can be asked so.

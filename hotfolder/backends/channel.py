@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from hotfolder.backends.answers import Reply, Secrets
-from hotfolder.backends.base import DeliveryError, Unauthorized
+from hotfolder.backends.base import CannotTell, DeliveryError, Unauthorized
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.moments import http_date
 from hotfolder.backends.policy import Judge
@@ -108,6 +108,16 @@ class Channel:
         reply = self._authorised(Request("GET", path))
         if reply.status != 404:  # noqa: PLR2004 — "not there" is an answer to a question
             self._judge.read(reply)
+            self._judge.told(reply)
+        return reply
+
+    def follow(self, path: str, answer_bytes: int = ANSWER_BYTES) -> Reply:
+        """Ask a question, as `get` does, at a path from the root of the host; `CannotTell` for a longer answer."""
+        reply = self._authorised(Request("GET", path, rooted=True, answer_bytes=answer_bytes))
+        if reply.status != 404:  # noqa: PLR2004 — as in `get`
+            self._judge.read(reply)
+            if len(reply.content) >= answer_bytes:
+                raise CannotTell(f"the answer is longer than {answer_bytes} bytes, and is not read further")
             self._judge.told(reply)
         return reply
 

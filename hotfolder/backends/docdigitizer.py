@@ -27,6 +27,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
+from hotfolder.backends.docdigitizer_documents import Documents, numbers_of
 from hotfolder.backends.moments import iso, moment
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.backends.policy import Judge, Profile, Verdict
@@ -61,6 +62,7 @@ DOCUMENT_ID_PATHS = (
 )
 TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
 SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
+PROCESSED = "processed"
 TAG_HEADER = "X-Docdigitizer-Tag"
 
 
@@ -84,6 +86,7 @@ class DocDigitizer(Backend):
         key = "API_KEY {key}"
         credentials = Credentials({"Authorization": key, "Authentication": key}, self._key, renewable=False)
         self._channel = Channel(connection, self._wire, self._judge, credentials)
+        self._documents = Documents(self._channel, connection.base_url, self._secrets, now)
 
     @property
     def ahead_s(self) -> float | None:
@@ -98,7 +101,7 @@ class DocDigitizer(Backend):
         remote = self._remote(reply, Remote())
         receipt = Receipt(reply.status, final=False, remote=remote, warnings=self._strangers(remote))
         if found := self._ids(reply):
-            return self._known(receipt, found)
+            return self._known(receipt, found, parcel)
         if receipt.remote.task is None:
             self._judge.doubt(reply, "its task or document")
             warning = "document_id_not_found: the answer names neither document nor task"
@@ -106,19 +109,21 @@ class DocDigitizer(Backend):
         return receipt
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
-        """Ask the task for the document's id."""
-        del parcel
+        """Ask the task for the document's id, then the document for its status where that is waited for."""
         task = receipt.remote.task
-        if receipt.final or task is None:
+        if receipt.final or (task is None and not receipt.remote.documents):
             return receipt
-        reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task), safe='')}")
+        if known := numbers_of(receipt.remote):
+            waits = parcel.wait_for == PROCESSED
+            return self._documents.followed(receipt) if waits else self._known(receipt, known, parcel)
+        reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task or ''), safe='')}")
         if reply.status == 404:  # noqa: PLR2004
             raise Uncertain("DocDigitizer does not know the task of this upload any more", status=404)
         remote = self._remote(reply, receipt.remote)
         warnings = tuple(dict.fromkeys((*receipt.warnings, *self._strangers(remote))))
         receipt = replace(receipt, remote=remote, warnings=warnings)
         found = self._ids(reply)
-        return self._known(receipt, found) if found else receipt
+        return self._known(receipt, found, parcel) if found else receipt
 
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the tag with the upload's id; it is exact, so neither time nor `known` matter."""
@@ -131,7 +136,7 @@ class DocDigitizer(Backend):
             number = as_text(document.get("id"))
             if number and tags and _mark(parcel) in tags:
                 links = docdigitizer_links.kept({}, {"document": document}, self._secrets)
-                return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,))
+                return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,), parcel)
         if seen_documents and not seen_tags:
             raise CannotTell("DocDigitizer's list of documents does not show their tags")
         return None
@@ -150,6 +155,11 @@ class DocDigitizer(Backend):
             )
             return [Finding(ok=True, text=text.format(self._wire.host))]
         return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
+
+    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
+        """Return the document's latest annotations, and its reviews."""
+        del parcel
+        return self._documents.results(receipt)
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """List the documents of the account, which has no queues; our tag tells whose they are."""
@@ -186,12 +196,14 @@ class DocDigitizer(Backend):
     def _ids(self, reply: Reply) -> tuple[str, ...]:
         return reply.ids(self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS)
 
-    def _known(self, receipt: Receipt, found: tuple[str, ...]) -> Receipt:
+    def _known(self, receipt: Receipt, found: tuple[str, ...], parcel: Parcel) -> Receipt:
+        """Note the document's id, which says that it was imported; that it is done is asked of the document itself."""
         documents = tuple(
             f"{self._connection.base_url}/api/v1/documents/{quote(one, safe='')}" for one in found
         )
         remote = replace(receipt.remote, documents=documents)
-        return replace(receipt, final=True, document_ids=found, remote=remote)
+        final = parcel.wait_for != PROCESSED
+        return replace(receipt, final=final, document_ids=found, remote=remote, imported=True)
 
     def _strangers(self, remote: Remote) -> tuple[str, ...]:
         return docdigitizer_links.strangers(remote.links, self._connection.base_url, self._secrets)

@@ -76,6 +76,8 @@ class Request:
     """False for an upload: then trouble after the last byte is `Uncertain`."""
     answer_bytes: int = ANSWER_BYTES
     """Most of its answer that is read."""
+    rooted: bool = False
+    """True: `path` starts at the root of the host, as the links in answers do, not below the base address."""
 
 
 class Wire:
@@ -91,6 +93,7 @@ class Wire:
         self._service = service
         parts = urlsplit(connection.base_url)
         self.host = parts.netloc
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         # No proxy can reach this machine's loopback.
         self._use_proxies = not is_loopback(parts.hostname or "")
         # A queue's address is the same for all its documents, and parsing it is a twentieth of a small upload.
@@ -144,7 +147,7 @@ class Wire:
         _overlay(headers, request.headers)
         return httpx.Request(
             request.method,
-            self._address(self._base_url + request.path),
+            self._address((self._origin if request.rooted else self._base_url) + request.path),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
             stream=outgoing or httpx.ByteStream(b""),
             extensions={"timeout": self._limits.as_dict()},

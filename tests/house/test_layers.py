@@ -16,7 +16,7 @@ backends.bodies backends.moments backends.paths grounds
 backends.answers
 backends.docdigitizer_links backends.policy backends.wire
 backends.channel
-backends.digitoo_list backends.docdigitizer_list backends.rossum_search
+backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list backends.rossum_search
 backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals
