@@ -132,6 +132,7 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         document_class=queue.document_class,
         reject_identical=queue.reject_identical or journey.repeat,
         wait_for=queue.wait_for,
+        results=queue.results,
     )
 
 

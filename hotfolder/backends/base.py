@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 
 from hotfolder.model import Answer, ErrorSource, Remote
 
+ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
+"""What `Backend.results` calls the shape of its JSON: `fetched_at`, `source`, and the service's own words."""
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
 
 
@@ -135,6 +137,8 @@ class Parcel:
     """Ask a service that can to refuse a document that it already has."""
     wait_for: str = "imported"
     """Which word of the service is final: accepted, imported or processed."""
+    results: bool = False
+    """Whether `Backend.results` will be asked for what was found in it."""
 
 
 class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service

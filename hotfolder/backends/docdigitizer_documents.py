@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from hotfolder.backends.answers import Reply, Secrets, clean
-from hotfolder.backends.base import CannotTell, Receipt
+from hotfolder.backends.base import ANNOTATIONS_SCHEMA, CannotTell, Receipt
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.docdigitizer_links import kept, path_of
 from hotfolder.backends.moments import iso
@@ -29,7 +29,6 @@ NODES = ("document", "task.document", "answer")
 """Where the links of a document may stand, by the names that `docdigitizer_links.kept` gives."""
 RESULT_BYTES = 16 * 1024 * 1024
 """Most of a document's annotations that is read: far more than any form holds."""
-SCHEMA = "hotfolder/annotations/1"
 
 
 class Documents:
@@ -76,7 +75,7 @@ class Documents:
         annotations, reviews = zip(*found, strict=True)
         alone = len(found) == 1
         written = {
-            "schema": SCHEMA,
+            "schema": ANNOTATIONS_SCHEMA,
             "fetched_at": iso(self._now()),
             "source": "annotations",
             "annotations": annotations[0] if alone else list(annotations),

@@ -3,16 +3,20 @@
 Of this generation nothing can be asked afterwards: an upload whose answer was lost stays uncertain.
 """
 
+import json
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Container
 from secrets import token_hex
+from threading import Lock
 from typing import ClassVar
 from urllib.parse import quote
 
 from hotfolder.backends import answers, bodies
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
+    ANNOTATIONS_SCHEMA,
     PDF,
     Backend,
     CannotTell,
@@ -27,6 +31,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
+from hotfolder.backends.moments import iso
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Remote
@@ -55,6 +60,10 @@ DOCUMENT_ID_PATHS = ("DocumentId", "documentId", "document_id")
 TRACE_PATHS = ("traceId", "TraceId")
 ANSWER_BYTES = 8 * 1024 * 1024
 """Most of an answer that is read: it holds what was found on up to a hundred pages."""
+RESULTS_MAX = 32
+"""Most results that are held at a time: far more than requests that run at once."""
+RESULTS_BYTES = 2 * ANSWER_BYTES
+"""Most bytes of them, so that documents of a hundred pages do not fill the memory either."""
 _UNTOLD = "DocDigitizer's v3 interface has no list of documents, so it cannot be asked"
 
 
@@ -76,6 +85,8 @@ class DocDigitizerV3(Backend):
         self._wire = Wire(connection, PROFILE.service)
         credentials = Credentials({"X-API-Key": "{key}"}, self._key, renewable=False)
         self._channel = Channel(connection, self._wire, self._judge, credentials)
+        self._lock = Lock()
+        self._found: OrderedDict[str, bytes] = OrderedDict()
 
     @property
     def ahead_s(self) -> float | None:
@@ -97,6 +108,8 @@ class DocDigitizerV3(Backend):
             raise self._judge.failed_later(self._words(reply), self._key_of(reply, state), remote)
         found = reply.ids(self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS)
         if state is not None and state.upper() in GOOD:
+            if parcel.results:
+                self._keep(parcel, reply)
             # The id that we gave it is the service's handle where it names none of its own.
             return Receipt(reply.status, True, found or (parcel.upload_id,), remote)
         self._judge.doubt(reply, "a state that says whether it took the document")
@@ -112,6 +125,15 @@ class DocDigitizerV3(Backend):
         """Raise `CannotTell`: this generation lists nothing."""
         del parcel, since, known
         raise CannotTell(_UNTOLD)
+
+    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
+        """Return the answer to the document's upload, once; raises `CannotTell` where a restart came in between."""
+        del receipt
+        with self._lock:
+            found = self._found.pop(parcel.upload_id, None)
+        if found is None:
+            raise CannotTell("the result came with the answer to the upload, which is gone since the restart")
+        return found
 
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
         """Show the key with a form that holds no document: who may send is told that it lacks one."""
@@ -152,6 +174,20 @@ class DocDigitizerV3(Backend):
         file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
         parts = [Field(name, text) for name, text in fields.items()]
         return bodies.multipart(settings.file_field or "files", file, parts, token_hex(16))
+
+    def _keep(self, parcel: Parcel, reply: Reply) -> None:
+        """Hold on to a result until it is asked for; who does not ask in time loses it, not the memory."""
+        written = {
+            "schema": ANNOTATIONS_SCHEMA,
+            "fetched_at": iso(self._judge.now()),
+            "source": "answer",
+            "annotations": reply.document,
+            "reviews": None,
+        }
+        with self._lock:
+            self._found[parcel.upload_id] = self._secrets.blot(json.dumps(written, indent=2)).encode()
+            while len(self._found) > RESULTS_MAX or sum(map(len, self._found.values())) > RESULTS_BYTES:
+                self._found.popitem(last=False)
 
     def _words(self, reply: Reply) -> tuple[str, ...]:
         return answers.messages(reply, self._judge.profile.message_paths, self._secrets)

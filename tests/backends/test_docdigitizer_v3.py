@@ -1,5 +1,6 @@
 """DocDigitizer's v3 keeps the contract as far as it can: no 200 counts without its state, and nothing can be asked."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from hotfolder.backends.base import CannotTell, Refused, Unauthorized, Unavailable, Uncertain
-from hotfolder.backends.docdigitizer_v3 import DocDigitizerV3
+from hotfolder.backends.docdigitizer_v3 import RESULTS_MAX, DocDigitizerV3
 from hotfolder.model import Answer
 from hotfolder.sandbox.options import ExtractError, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
@@ -197,6 +198,46 @@ def test_the_context_can_be_set(sandbox: SandboxServer, connect: Connect) -> Non
     context = str(uuid.uuid4())
     connect(upload={"fields": {"contextID": context}}).upload(parcel(queue_id=None))
     assert sandbox.ledger.entries[0].fields["contextID"] == context
+
+
+def test_the_answer_is_the_result(sandbox: SandboxServer, connect: Connect) -> None:
+    """A queue that wants results gets the answer word for word, once; one that does not leaves nothing behind."""
+    backend = connect()
+    wanted, unwanted = parcel(queue_id=None, results=True), parcel(queue_id=None)
+    receipts = [backend.upload(one) for one in (wanted, unwanted)]
+    read = json.loads(backend.results(receipts[0], wanted) or b"")
+    assert (read["schema"], read["source"]) == ("hotfolder/annotations/1", "answer")
+    assert read["annotations"]["documentId"] == sandbox.ledger.entries[0].ids["document"]
+    assert read["annotations"]["output"]["extractions"]
+    for receipt, one in zip(receipts, (wanted, unwanted), strict=True):
+        with pytest.raises(CannotTell, match="gone since the restart"):
+            backend.results(receipt, one)
+
+
+def test_results_that_nobody_asks_for(connect: Connect) -> None:
+    """The oldest results make room: what is held stays bounded."""
+    backend = connect()
+    sent = [parcel(queue_id=None, results=True) for _ in range(RESULTS_MAX + 1)]
+    receipts = [backend.upload(one) for one in sent]
+    assert backend.results(receipts[1], sent[1])
+    with pytest.raises(CannotTell):
+        backend.results(receipts[0], sent[0])
+
+
+def test_large_results_that_nobody_asks_for() -> None:
+    """The room for results is counted in bytes too."""
+    body = b'{"output": "%s", "stateText": "COMPLETED"}' % (b"x" * 7_000_000)
+
+    def script(line: Line) -> None:
+        while line.request():
+            line.answer(200, body)
+
+    with Scripted(script) as server, closing(DocDigitizerV3(docdigitizer_v3(server.origin))) as backend:
+        sent = [parcel(queue_id=None, results=True) for _ in range(3)]
+        receipts = [backend.upload(one) for one in sent]
+        with pytest.raises(CannotTell):
+            backend.results(receipts[0], sent[0])
+        assert all(backend.results(receipt, one) for receipt, one in zip(receipts[1:], sent[1:], strict=True))
 
 
 def test_our_id_where_the_service_names_none(sandbox: SandboxServer, connect: Connect) -> None:
