@@ -131,6 +131,8 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         values=filled(queue.values, facts),
         document_class=queue.document_class,
         reject_identical=queue.reject_identical or journey.repeat,
+        wait_for=queue.wait_for,
+        results=queue.results,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from hotfolder.backends.base import (
     Backend,
@@ -109,8 +110,34 @@ def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step 
     return _stalled(journey, now)  # no answer, or none that can be read: it is asked again
 
 
+def _overdue(journey: Journey, now: float) -> Step | None:
+    """Say once that the moment has passed until which the service promised to be done."""
+    promised = _sla_moment(journey.remote.sla_at)
+    if journey.sla_told or promised is None or now <= promised:
+        return None
+    late = f"the service promised it until {moment(promised)}"
+    facts = {
+        "stalled": True,
+        "sla_told": True,
+        "warnings": (*journey.warnings, f"{late} and was not done by then"),
+    }
+    reason = f"{late} and has not finished; look it up there, it goes on being asked"
+    return Step(Event.ACCEPT, step(journey, Event.ACCEPT, reason=reason, **facts))
+
+
+def _sla_moment(text: str | None) -> float | None:
+    """Read what the service promised as seconds since 1970; None for none, and for what is no moment."""
+    try:
+        promised = datetime.fromisoformat(text or "")
+        return promised.replace(tzinfo=promised.tzinfo or UTC).timestamp()
+    except ValueError:
+        return None
+
+
 def _stalled(journey: Journey, now: float) -> Step | None:
-    """Say once of a long silence that it is one."""
+    """Say once of a long silence that it is one, and of a promise that it was not kept."""
+    if (late := _overdue(journey, now)) is not None:
+        return late
     began = journey.accepted_at or journey.claimed_at
     if journey.stalled or now - (journey.told_at or began) < _STALLED_S:
         return None

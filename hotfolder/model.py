@@ -109,6 +109,8 @@ class Remote:
     status: str | None = None
     sla_at: str | None = None
     links: Mapping[str, Any] = field(default_factory=dict)
+    objects: Mapping[str, Any] = field(default_factory=dict)
+    """What it tells of them, by kind: plain JSON, bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class Journey:
     """When the service last said something new of it."""
     stalled: bool = False
     """The service has had it for long and has not finished: a person should look."""
+    sla_told: bool = False
+    """It was said that the moment has passed until which the service promised to be done."""
     filed_at: float | None = None
     filed_name: bytes | None = None
     """Its name in the archive, where that differs or not."""

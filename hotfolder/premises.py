@@ -12,12 +12,12 @@ from threading import Event as Flag
 
 from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
-from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends import open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
-from hotfolder.settings import Queue, Settings
+from hotfolder.settings import ConnectionSection, Queue, Settings
 
 _ROOMY_BYTES = 1 << 30
 _SANE_YEAR_S = 1_767_225_600
@@ -95,7 +95,7 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     known = _known_grounds(settings.state_dir)
     for queue in settings.queues.values():
         yield from _queue(queue, Grounds(queue.name, known))
-        yield from _not_sent(queue, settings.connections[queue.connection].backend)
+        yield from _not_sent(queue, settings.connections[queue.connection])
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
@@ -187,11 +187,11 @@ def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
         folders.close()
 
 
-def _not_sent(queue: Queue, backend: str) -> Iterator[Finding]:
+def _not_sent(queue: Queue, connection: ConnectionSection) -> Iterator[Finding]:
     """Say which settings of a queue its service does not take with a document."""
-    given = {"metadata", "values", "document_class", "reject_identical"} - BACKENDS[backend].traits.takes
+    given = {"metadata", "values", "document_class", "reject_identical"} - traits_of(connection).takes
     for key in sorted(key for key in given if getattr(queue, key)):
-        yield Finding(True, f"queue {queue.name}: `{key}` is not sent: {backend} does not take it")
+        yield Finding(True, f"queue {queue.name}: `{key}` is not sent: {connection.backend} does not take it")
 
 
 def _private(queue: Queue, folders: spool.Folders) -> Finding:
@@ -277,7 +277,7 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(False, f"connection {name}: {problem}")
     finally:
         backend.close()
-    largest = BACKENDS[connection.backend].traits.max_bytes
+    largest = traits_of(connection).max_bytes
     for queue in queues:
         limit = queue.max_size.in_bytes(largest)
         if limit is not None and largest is not None and limit > largest:

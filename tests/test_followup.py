@@ -1,5 +1,6 @@
 """Asking until the answer is final."""
 
+import time
 from collections.abc import Container
 from dataclasses import replace
 from typing import Any
@@ -110,6 +111,65 @@ def test_a_long_silence_is_said_once(told: Told) -> None:
         found.journey.reason or ""
     )
     assert progressed(found.journey, told, "imported", NOW + day_s) is None
+
+
+@pytest.mark.parametrize("told", [CannotTell("odd"), None, Receipt(202, final=False, remote=Remote())])
+@pytest.mark.parametrize(
+    "promised", ["2023-11-14T22:13:20.000000Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20"]
+)
+def test_a_broken_promise_is_said_once(told: Told, promised: str) -> None:
+    """Once the moment has passed until which the service promised to be done, that is said, and stays in the record."""
+    remote = Remote(sla_at=promised)
+    told = replace(told, remote=remote) if isinstance(told, Receipt) else told
+    waiting = accepted(remote=remote, accepted_at=NOW - 60, told_at=NOW - 60, warnings=("first",))
+    assert progressed(waiting, told, "processed", NOW) is None
+    found = progressed(waiting, told, "processed", NOW + 0.001)
+    assert isinstance(found, Step)
+    assert (found.event, found.journey.state, found.journey.stalled) == (Event.ACCEPT, State.ACCEPTED, True)
+    assert (found.journey.reason or "").startswith(
+        "the service promised it until 2023-11-14T22:13:20.000Z and has not finished"
+    )
+    late = "the service promised it until 2023-11-14T22:13:20.000Z and was not done by then"
+    assert found.journey.warnings == ("first", late)
+    assert progressed(found.journey, told, "processed", NOW + 3600) is None
+    moved = progressed(
+        found.journey, Receipt(202, final=False, remote=replace(remote, status="x")), "processed", NOW
+    )
+    assert isinstance(moved, Step)
+    assert progressed(moved.journey, None, "processed", NOW + 3600) is None
+    done = progressed(moved.journey, Receipt(202, final=True, remote=remote), "processed", NOW + 3600)
+    assert isinstance(done, Step)
+    assert done.journey.warnings == ("first", late)
+
+
+def test_a_promise_without_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's times are UTC (specification), whatever the machine's zone is."""
+    waiting = accepted(remote=Remote(sla_at="2023-11-14T22:13:20"), accepted_at=NOW, told_at=NOW)
+    try:
+        monkeypatch.setenv("TZ", "Europe/Prague")
+        time.tzset()
+        assert progressed(waiting, None, "processed", NOW) is None
+        assert progressed(waiting, None, "processed", NOW + 1) is not None
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "promised", [None, "", "soon", "9999-12-31T23:59:59.999999-23:59", "2023-11-14T22:13:21Z"]
+)
+def test_no_promise_is_not_broken(promised: str | None) -> None:
+    """Without a moment, with one that nobody can read, and before it, there is nothing to say."""
+    waiting = accepted(remote=Remote(sla_at=promised), accepted_at=NOW, told_at=NOW)
+    assert progressed(waiting, None, "imported", NOW) is None
+
+
+def test_what_is_done_in_time_for_the_last_look_is_no_broken_promise() -> None:
+    """A final word that is heard late, such as after an outage of ours, blames nobody."""
+    remote = Remote(sla_at="2023-11-14T22:00:00Z")
+    found = progressed(accepted(remote=remote), Receipt(202, final=True, remote=remote), "processed", NOW)
+    assert isinstance(found, Step)
+    assert (found.event, found.journey.warnings) == (Event.DELIVER, ())
 
 
 def test_a_new_fact_ends_the_silence() -> None:

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 
-from hotfolder.backends.base import Backend
+from hotfolder.backends.base import Backend, Traits
 from hotfolder.backends.digitoo import Digitoo
 from hotfolder.backends.docdigitizer import DocDigitizer
+from hotfolder.backends.docdigitizer_v3 import DocDigitizerV3
 from hotfolder.backends.rossum import Rossum
 from hotfolder.settings import (
     ConnectionSection,
@@ -19,7 +20,17 @@ BACKENDS: Mapping[str, type[Backend]] = {
     "docdigitizer": DocDigitizer,
     "rossum": Rossum,
 }
-"""The class of each value of a connection's `backend`."""
+"""The class of each value of a connection's `backend`, where the connection asks for no other generation of it."""
+
+
+def traits_of(connection: ConnectionSection) -> Traits:
+    """Return what the service behind a connection can do; raises TypeError for a connection of no known kind."""
+    match connection:
+        case DocDigitizerConnection(api="v3"):
+            return DocDigitizerV3.traits
+        case RossumConnection() | DigitooConnection() | DocDigitizerConnection():
+            return BACKENDS[connection.backend].traits
+    raise TypeError(f"no backend speaks for a {type(connection).__name__}")
 
 
 def open_backend(connection: ConnectionSection, now: Callable[[], float] = time.time) -> Backend:
@@ -32,6 +43,8 @@ def open_backend(connection: ConnectionSection, now: Callable[[], float] = time.
             return Rossum(connection, now)
         case DigitooConnection():
             return Digitoo(connection, now)
+        case DocDigitizerConnection(api="v3"):
+            return DocDigitizerV3(connection, now)
         case DocDigitizerConnection():
             return DocDigitizer(connection, now)
     raise TypeError(f"no backend speaks for a {type(connection).__name__}")

@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 
 from hotfolder.model import Answer, ErrorSource, Remote
 
+ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
+"""What `Backend.results` calls the shape of its JSON: `fetched_at`, `source`, and the service's own words."""
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
 
 
@@ -138,6 +140,10 @@ class Parcel:
     webhook_url: str | None = None
     reject_identical: bool = False
     """Ask a service that can to refuse a document that it already has."""
+    wait_for: str = "imported"
+    """Which word of the service is final: accepted, imported or processed."""
+    results: bool = False
+    """Whether `Backend.results` will be asked for what was found in it."""
 
 
 class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service
@@ -155,6 +161,8 @@ class Receipt:
     document_ids: tuple[str, ...] = ()
     remote: Remote = field(default_factory=Remote)
     warnings: tuple[str, ...] = ()
+    imported: bool = False
+    """The import is over, what is left is people's work: questions may be rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,20 @@ class Finding:
 
     ok: bool
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One document as its service lists it; the texts are the service's own, not made fit for a terminal."""
+
+    number: str
+    """The service's id of the document, empty where the list shows none."""
+    name: str | None = None
+    created_at: float | None = None
+    """Seconds since 1970."""
+    status: str | None = None
+    upload_id: str | None = None
+    """The mark that an upload of ours left; None where there is none, or the service shows none."""
 
 
 class Backend(ABC):
@@ -207,6 +229,22 @@ class Backend(ABC):
 
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
+
+    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
+        """Return what the service found in a document that it is done with, as JSON; None: there is nothing to have.
+
+        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        del receipt, parcel
+        return None
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """Yield up to `limit` documents that a queue of the service holds, the newest first where it can be asked so.
+
+        Raises, at the latest while they are taken, `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        del queue_id, limit
+        raise CannotTell(f"documents at {self.traits.name} cannot be listed")
 
     @abstractmethod
     def close(self) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from hotfolder.backends.answers import Reply, Secrets
-from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable
+from hotfolder.backends.base import CannotTell, DeliveryError, Unauthorized, Unavailable
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.policy import Judge
-from hotfolder.backends.wire import Request, Wire, json_body
+from hotfolder.backends.wire import ANSWER_BYTES, Request, Wire, json_body
 from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
 
 PAGE_TRIES, PAGE_WAIT_S = 3, 5.0
@@ -135,9 +135,26 @@ class Channel:
                 self._sleep(min(problem.retry_after_s or 0.0, PAGE_WAIT_S))
         return self.get(path)
 
-    def upload(self, path: str, body: Body, headers: Mapping[str, str] | None = None) -> Reply:
+    def follow(self, path: str, answer_bytes: int = ANSWER_BYTES) -> Reply:
+        """Ask a question, as `get` does, at a path from the root of the host; `CannotTell` for a longer answer."""
+        reply = self._authorised(Request("GET", path, rooted=True, answer_bytes=answer_bytes))
+        if reply.status != 404:  # noqa: PLR2004 — as in `get`
+            self._judge.read(reply)
+            if len(reply.content) >= answer_bytes:
+                raise CannotTell(f"the answer is longer than {answer_bytes} bytes, and is not read further")
+            self._judge.told(reply)
+        return reply
+
+    def upload(
+        self,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None = None,
+        answer_bytes: int = ANSWER_BYTES,
+    ) -> Reply:
         """Send a document and return the yes. Raises the four ways to fail."""
-        reply = self._authorised(Request("POST", path, headers or {}, body, repeatable=False))
+        request = Request("POST", path, headers or {}, body, repeatable=False, answer_bytes=answer_bytes)
+        reply = self._authorised(request)
         self._judge.upload(reply)
         return reply
 

@@ -4,11 +4,11 @@ import re
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies
-from hotfolder.backends.answers import Reply, Secrets
+from hotfolder.backends import bodies, digitoo_list
+from hotfolder.backends.answers import Secrets
 from hotfolder.backends.base import (
     JPEG,
     PDF,
@@ -17,6 +17,7 @@ from hotfolder.backends.base import (
     Backend,
     CannotTell,
     Finding,
+    Listed,
     Parcel,
     Receipt,
     Traits,
@@ -25,7 +26,7 @@ from hotfolder.backends.base import (
 from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
 from hotfolder.backends.moments import moment
-from hotfolder.backends.paths import as_text, values
+from hotfolder.backends.paths import values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.settings import DigitooConnection
@@ -69,12 +70,6 @@ TOKEN_PATHS = ("data.access_token", "access_token", "data.accessToken", "token")
 EXPIRY_PATHS = ("data.expires_at", "expires_at", "data.expiresAt")
 RENEWED_BEFORE_S = 60.0
 """A token is renewed this long before its end, so that no upload meets it."""
-LISTS = ("data", "data.documents", "documents", "")
-NAMES = ("file_name", "original_file_name", "filename", "original_filename", "fileName", "name")
-CREATED = ("created_at", "createdAt", "created", "uploaded_at")
-"""Where a list of documents may hold them, their names, their times: not published, all are tried."""
-PAGE = 100
-PAGES_MAX = 100
 
 
 class Digitoo(Backend):
@@ -135,7 +130,7 @@ class Digitoo(Backend):
         names = {parcel.name, escape_name(parcel.name)}
         hits = [
             number
-            for number, name, created in self._documents(parcel, since)
+            for number, name, created in digitoo_list.since(self._channel, parcel.queue_id, since)
             if name in names and created >= since and number not in known
         ]
         if len(hits) > 1:
@@ -147,6 +142,10 @@ class Digitoo(Backend):
         self._channel.log_in()
         findings = [self._check_queue(one) for one in queue_ids]
         return [Finding(ok=True, text=f"logged in at {self._wire.host}"), *findings]
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """List the documents of a queue."""
+        return digitoo_list.listed(self._channel, queue_id, limit)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -188,35 +187,6 @@ class Digitoo(Backend):
         fields = [Field(name, text) for name, text in extra.items()]
         return bodies.multipart(settings.file_field or "file", file, fields, token_hex(16))
 
-    def _documents(self, parcel: Parcel, since: float) -> Iterator[tuple[str, str, float]]:
-        """Yield id, name and time of the queue's documents until they are older than `since`."""
-        seen: set[str] = set()
-        for page in range(1, PAGES_MAX + 1):
-            path = f"/api/v2/queues/{_quoted(parcel.queue_id)}/documents?page={page}&per_page={PAGE}"
-            documents = self._listed(path, self._channel.further if page > 1 else self._channel.get)
-            fresh = [one for one in documents if one[0] not in seen]
-            yield from fresh
-            seen.update(number for number, _, _ in fresh)
-            times = [created for _, _, created in documents]
-            # A service that ignores `page` repeats itself; one that lists the newest first has told enough.
-            if not fresh or (times == sorted(times, reverse=True) and times[-1] < since):
-                return
-        raise CannotTell(f"Digitoo lists more than {PAGE * PAGES_MAX} documents in this queue")
-
-    def _listed(self, path: str, ask: Callable[[str], Reply]) -> list[tuple[str, str, float]]:
-        try:
-            reply = ask(path)
-        except Unauthorized as error:
-            if error.status != 403:  # noqa: PLR2004 — may upload, may not look
-                raise
-            raise CannotTell(f"this account may not list the queue's documents: {error}") from None
-        lists = [
-            found for path in LISTS for found in values(path, reply.document, {}) if isinstance(found, list)
-        ]
-        if reply.status == 404 or not lists:  # noqa: PLR2004
-            raise CannotTell("Digitoo shows no list of this queue's documents")
-        return [_facts(one) for one in lists[0]]
-
     def _check_queue(self, queue_id: str) -> Finding:
         reply = self._channel.get(f"/api/v2/queues/{_quoted(queue_id)}")
         if reply.status == 404:  # noqa: PLR2004
@@ -231,17 +201,6 @@ class Digitoo(Backend):
         return Finding(
             ok=True, text=f"queue {queue_id} ({reply.text('data.name', 'name') or 'without name'}) exists"
         )
-
-
-def _facts(document: Any) -> tuple[str, str, float]:
-    """Return id, name and time of a listed document; raises `CannotTell` where one is missing."""
-    if isinstance(document, Mapping):
-        number = as_text(document.get("id"))
-        name = next((text for key in NAMES if (text := as_text(document.get(key)))), "")
-        created = next((at for key in CREATED if (at := moment(document.get(key))) is not None), None)
-        if number and name and created is not None:
-            return number, name, created
-    raise CannotTell("Digitoo's list of documents shows no names or times to compare")
 
 
 def _integer(queue_id: str | None) -> int | str | None:

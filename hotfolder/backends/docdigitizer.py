@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from typing import ClassVar
+from urllib.parse import quote
 
-from hotfolder.backends import bodies
+from hotfolder.backends import bodies, docdigitizer_links, docdigitizer_list
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -18,6 +18,7 @@ from hotfolder.backends.base import (
     Backend,
     CannotTell,
     Finding,
+    Listed,
     Parcel,
     Receipt,
     Traits,
@@ -26,6 +27,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
+from hotfolder.backends.docdigitizer_documents import Documents, numbers_of
 from hotfolder.backends.moments import iso, moment
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.backends.policy import Judge, Profile, Verdict
@@ -60,12 +62,8 @@ DOCUMENT_ID_PATHS = (
 )
 TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
 SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
+PROCESSED = "processed"
 TAG_HEADER = "X-Docdigitizer-Tag"
-TAGS = ("tags", "tag")
-LISTS = ("documents", "data", "items", "results")
-"""Where a list of documents may hold the documents: the specification shows no body, all are tried."""
-PAGE = 100
-PAGES_MAX = 100
 
 
 class DocDigitizer(Backend):
@@ -89,6 +87,7 @@ class DocDigitizer(Backend):
         key = "API_KEY {key}"
         credentials = Credentials({"Authorization": key, "Authentication": key}, self._key, renewable=False)
         self._channel = Channel(connection, self._wire, self._judge, credentials)
+        self._documents = Documents(self._channel, connection.base_url, self._secrets, now)
 
     @property
     def ahead_s(self) -> float | None:
@@ -100,40 +99,45 @@ class DocDigitizer(Backend):
         reply = self._channel.upload(
             self._upload_path(parcel), self._body(parcel), {TAG_HEADER: _tags(parcel)}
         )
-        receipt = Receipt(reply.status, final=False, remote=self._remote(reply, Remote()))
+        remote = self._remote(reply, Remote())
+        receipt = Receipt(reply.status, final=False, remote=remote, warnings=self._strangers(remote))
         if found := self._ids(reply):
-            return self._known(receipt, found)
+            return self._known(receipt, found, parcel)
         if receipt.remote.task is None:
             self._judge.doubt(reply, "its task or document")
             warning = "document_id_not_found: the answer names neither document nor task"
-            return replace(receipt, final=True, warnings=(warning,))
+            return replace(receipt, final=True, warnings=(*receipt.warnings, warning))
         return receipt
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
-        """Ask the task for the document's id."""
-        del parcel
+        """Ask the task for the document's id, then the document for its status where that is waited for."""
         task = receipt.remote.task
-        if receipt.final or task is None:
+        if receipt.final or (task is None and not receipt.remote.documents):
             return receipt
-        reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task), safe='')}")
+        if known := numbers_of(receipt.remote):
+            waits = parcel.wait_for == PROCESSED
+            return self._documents.followed(receipt) if waits else self._known(receipt, known, parcel)
+        reply = self._channel.get(f"/api/v1/tasks/{quote(last_segment(task or ''), safe='')}")
         if reply.status == 404:  # noqa: PLR2004
             raise Uncertain("DocDigitizer does not know the task of this upload any more", status=404)
-        receipt = replace(receipt, remote=self._remote(reply, receipt.remote))
+        remote = self._remote(reply, receipt.remote)
+        warnings = tuple(dict.fromkeys((*receipt.warnings, *self._strangers(remote))))
+        receipt = replace(receipt, remote=remote, warnings=warnings)
         found = self._ids(reply)
-        return self._known(receipt, found) if found else receipt
+        return self._known(receipt, found, parcel) if found else receipt
 
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the tag with the upload's id; it is exact, so neither time nor `known` matter."""
         del since, known
         seen_tags = seen_documents = False
-        for document in self._documents():
-            tags = _tags_of(document)
+        for document in docdigitizer_list.documents(self._channel):
+            tags = docdigitizer_list.tags_of(document)
             seen_documents = True
             seen_tags = seen_tags or tags is not None
             number = as_text(document.get("id"))
             if number and tags and _mark(parcel) in tags:
-                links = {"document": document.get("links") or {}}
-                return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,))
+                links = docdigitizer_links.kept({}, {"document": document}, self._secrets)
+                return self._known(Receipt(202, final=True, remote=Remote(links=links)), (number,), parcel)
         if seen_documents and not seen_tags:
             raise CannotTell("DocDigitizer's list of documents does not show their tags")
         return None
@@ -145,13 +149,23 @@ class DocDigitizer(Backend):
         if reply.status == 404:  # noqa: PLR2004
             return [Finding(ok=False, text=f"{self._wire.host} has no /api/v1/documents; check `base_url`")]
         try:
-            _listed_objects(reply.document)
+            docdigitizer_list.objects(reply.document)
         except CannotTell:
             text = (
                 "the API key is accepted at {}, but documents whose answer was lost cannot be looked up there"
             )
             return [Finding(ok=True, text=text.format(self._wire.host))]
         return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
+
+    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
+        """Return the document's latest annotations, and its reviews."""
+        del parcel
+        return self._documents.results(receipt)
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """List the documents of the account, which has no queues; our tag tells whose they are."""
+        del queue_id
+        return docdigitizer_list.listed(self._channel, limit)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -183,12 +197,17 @@ class DocDigitizer(Backend):
     def _ids(self, reply: Reply) -> tuple[str, ...]:
         return reply.ids(self._connection.upload.document_id_paths or DOCUMENT_ID_PATHS)
 
-    def _known(self, receipt: Receipt, found: tuple[str, ...]) -> Receipt:
+    def _known(self, receipt: Receipt, found: tuple[str, ...], parcel: Parcel) -> Receipt:
+        """Note the document's id, which says that it was imported; that it is done is asked of the document itself."""
         documents = tuple(
             f"{self._connection.base_url}/api/v1/documents/{quote(one, safe='')}" for one in found
         )
         remote = replace(receipt.remote, documents=documents)
-        return replace(receipt, final=True, document_ids=found, remote=remote)
+        final = parcel.wait_for != PROCESSED
+        return replace(receipt, final=final, document_ids=found, remote=remote, imported=True)
+
+    def _strangers(self, remote: Remote) -> tuple[str, ...]:
+        return docdigitizer_links.strangers(remote.links, self._connection.base_url, self._secrets)
 
     def _remote(self, reply: Reply, before: Remote) -> Remote:
         """Note task, SLA moment and links; addresses are rebuilt on our host, the links kept as they came."""
@@ -201,41 +220,12 @@ class DocDigitizer(Backend):
             task=before.task or address,
             status=reply.text("document.annotation_status", "task.status") or before.status,
             sla_at=_in_utc(reply.text(*SLA_PATHS)) or before.sla_at,
-            links={**before.links, **_links(reply.document)},
+            links=docdigitizer_links.kept(before.links, reply.document, self._secrets),
         )
-
-    def _documents(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the account's documents, following the cursor."""
-        query: dict[str, Any] = {"maxRetrieve": PAGE}
-        for _ in range(PAGES_MAX):
-            ask = self._channel.further if "cursorId" in query else self._channel.get
-            reply = self._listed(f"/api/v1/documents?{urlencode(query)}", ask)
-            yield from _listed_objects(reply.document)
-            headers = reply.headers
-            more = headers.get("x-more-results-available", "false").lower() == "true"
-            cursor = headers.get("x-cursor-id")
-            # A broken cursor begins anew at the first page: what lies between was not seen, even if this is the last.
-            if headers.get("x-cursor-was-broken", "false").lower() == "true" or (more and not cursor):
-                raise CannotTell("DocDigitizer's list of documents broke off")
-            if not more:
-                return
-            query["cursorId"] = cursor
-        raise CannotTell(f"DocDigitizer lists more than {PAGE * PAGES_MAX} documents")
-
-    def _listed(self, path: str, ask: Callable[[str], Reply]) -> Reply:
-        try:
-            reply = ask(path)
-        except Unauthorized as error:
-            if error.status != 403:  # noqa: PLR2004 — may upload, may not look
-                raise
-            raise CannotTell(f"this key may not list documents: {error}") from None
-        if reply.status == 404:  # noqa: PLR2004
-            raise CannotTell("DocDigitizer shows no list of documents")
-        return reply
 
 
 def _mark(parcel: Parcel) -> str:
-    return f"hotfolder-{parcel.upload_id}"
+    return docdigitizer_list.MARK + parcel.upload_id
 
 
 def _tags(parcel: Parcel) -> str:
@@ -243,38 +233,7 @@ def _tags(parcel: Parcel) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', parcel.queue)},{_mark(parcel)}"
 
 
-def _tags_of(document: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return a listed document's tags, None where it shows none; a list or one text with commas."""
-    for key in TAGS:
-        shown = document.get(key)
-        if isinstance(shown, str):
-            return frozenset(one.strip() for one in shown.split(","))
-        if isinstance(shown, list):
-            return frozenset(map(as_text, shown))
-    return None
-
-
-def _listed_objects(document: Any) -> Iterator[Mapping[str, Any]]:
-    holders = [document] if not isinstance(document, Mapping) else [document.get(key) for key in LISTS]
-    found = next((one for one in holders if isinstance(one, list)), None)
-    if found is None:
-        raise CannotTell("DocDigitizer's answer holds no list of documents")
-    return (one for one in found if isinstance(one, Mapping))
-
-
 def _in_utc(text: str | None) -> str | None:
     """Write a moment with its zone (the service's are UTC, specification "Date time"); else as it came."""
     at = moment(text)
     return text if at is None else iso(at)
-
-
-def _links(document: Any) -> dict[str, Any]:
-    """Return every `links` node by where it stands: `task`, `document`, or `answer` for the outermost."""
-    if not isinstance(document, Mapping):
-        return {}
-    nodes = {"answer": document, "task": document.get("task"), "document": document.get("document")}
-    return {
-        name: node["links"]
-        for name, node in nodes.items()
-        if isinstance(node, Mapping) and isinstance(node.get("links"), Mapping)
-    }

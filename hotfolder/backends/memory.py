@@ -1,7 +1,7 @@
 """A service in this process: keeps what it is sent, fails on request; for tests and dry runs."""
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import Lock
@@ -16,6 +16,7 @@ from hotfolder.backends.base import (
     CannotTell,
     ContentChanged,
     Finding,
+    Listed,
     Parcel,
     Receipt,
     Refused,
@@ -101,6 +102,11 @@ class Memory(Backend):
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
         """Find every queue good."""
         return [Finding(ok=True, text=f"queue {one} exists") for one in queue_ids]
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """List what was taken for a queue, the newest first."""
+        mine = [one for one in reversed(self.kept) if one.queue_id == queue_id]
+        return iter([Listed(one.number, one.name, upload_id=one.upload_id) for one in mine[:limit]])
 
     def close(self) -> None:
         """Note that it was closed."""

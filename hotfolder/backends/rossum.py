@@ -6,7 +6,7 @@ POST uploads?queue=ID → task → upload → documents and annotations → an a
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from hotfolder.backends.base import (
     TIFF,
     Backend,
     Finding,
+    Listed,
     Parcel,
     Receipt,
     Refused,
@@ -137,6 +138,10 @@ class Rossum(Backend):
             return [Finding(ok=True, text="`auth: basic` can only upload: nothing can be checked beforehand")]
         name = user.text("username", "email") or "the configured user"
         return [Finding(ok=True, text=f"logged in as {name}"), *map(self._check_queue, queue_ids)]
+
+    def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
+        """List the documents of a queue that have an annotation."""
+        return self._search.listed(queue_id or "", limit)
 
     def close(self) -> None:
         """Close the sockets; the token stays valid, another program may share it."""

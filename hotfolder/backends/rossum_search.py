@@ -7,10 +7,11 @@ only if nothing says that it belongs to another upload.
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from html import unescape
+from itertools import islice
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
-from hotfolder.backends.base import CannotTell, Parcel, Receipt, Unauthorized, Unavailable
+from hotfolder.backends.base import CannotTell, Listed, Parcel, Receipt, Unauthorized, Unavailable
 from hotfolder.backends.bodies import escape_name
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.moments import iso, moment
@@ -48,6 +49,24 @@ class Search:
             if error.status == 403:  # noqa: PLR2004 — may upload, may not look
                 raise CannotTell(f"this user may not ask Rossum for its documents: {error}") from None
             raise
+
+    def listed(self, queue_id: str, limit: int) -> Iterator[Listed]:
+        """Yield up to `limit` documents of a queue by their annotations, the newest first, with names from `/documents`.
+
+        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        """
+        size = min(limit, PAGE)
+        query = {"queue": queue_id, "ordering": "-created_at", "page_size": str(size)}
+        annotations = islice(self._all("/annotations", query), limit)
+        while batch := list(islice(annotations, size)):
+            names = self._names([last_segment(as_text(one.get("document"))) for one in batch])
+            yield from (_listed(one, names) for one in batch)
+
+    def _names(self, numbers: list[str]) -> dict[str, str]:
+        """Return the names of documents by their ids; what is not shown is missing."""
+        wanted = ",".join(filter(None, numbers))
+        found = self._all("/documents", {"id": wanted}) if wanted else iter(())
+        return {as_text(one.get("id")): as_text(one.get("original_file_name")) for one in found}
 
     def _by_either(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         try:
@@ -120,7 +139,7 @@ class Search:
 
     def _all(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
         """Yield the objects of a list page by page; of `next` only the query is used, no host."""
-        asked: str | None = urlencode({**query, "page_size": PAGE}, safe=",")
+        asked: str | None = urlencode({"page_size": PAGE, **query}, safe=",")
         for number in range(PAGES_MAX):
             ask = self._channel.further if number else self._channel.get
             document = ask(f"{path}?{asked}").document
@@ -143,6 +162,13 @@ def _mark(annotation: Object) -> str | None:
     metadata = annotation.get("metadata")
     ours = metadata.get(MARK) if isinstance(metadata, Mapping) else None
     return as_text(ours.get("upload_id")) or None if isinstance(ours, Mapping) else None
+
+
+def _listed(annotation: Object, names: Mapping[str, str]) -> Listed:
+    number = last_segment(as_text(annotation.get("document")))
+    status = as_text(annotation.get("status")) or None
+    name = names.get(number) or None
+    return Listed(number, name, moment(annotation.get("created_at")), status, _mark(annotation))
 
 
 def _may_be(annotations: Iterable[Object], parcel: Parcel) -> bool:

@@ -74,6 +74,10 @@ class Request:
     body: Body | None = None
     repeatable: bool = True
     """False for an upload: then trouble after the last byte is `Uncertain`."""
+    answer_bytes: int = ANSWER_BYTES
+    """Most of its answer that is read."""
+    rooted: bool = False
+    """True: `path` starts at the root of the host, as the links in answers do, not below the base address."""
 
 
 class Wire:
@@ -89,6 +93,7 @@ class Wire:
         self._service = service
         parts = urlsplit(connection.base_url)
         self.host = parts.netloc
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         # No proxy can reach this machine's loopback.
         self._use_proxies = not is_loopback(parts.hostname or "")
         # A queue's address is the same for all its documents, and parsing it is a twentieth of a small upload.
@@ -110,7 +115,7 @@ class Wire:
             response = self._client().send(self._prepare(request, outgoing), stream=True, auth=None)
         except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
             raise self._failure(error, request, outgoing) from None
-        content = self._read(response, deadline)
+        content = self._read(response, deadline, request.answer_bytes)
         headers = {name.lower(): value for name, value in response.headers.items()}
         complete = outgoing is None or outgoing.complete
         reply = Reply(response.status_code, headers, content, parse(content), complete)
@@ -142,13 +147,13 @@ class Wire:
         _overlay(headers, request.headers)
         return httpx.Request(
             request.method,
-            self._address(self._base_url + request.path),
+            self._address((self._origin if request.rooted else self._base_url) + request.path),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
             stream=outgoing or httpx.ByteStream(b""),
             extensions={"timeout": self._limits.as_dict()},
         )
 
-    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+    def _read(self, response: httpx.Response, deadline: float, most: int) -> bytes:
         """Read the answer's body as far as it comes: the status is known, half a body beats none."""
         parts: list[bytes] = []
         size = 0
@@ -156,13 +161,13 @@ class Wire:
             for part in response.iter_raw():
                 parts.append(part)
                 size += len(part)
-                if size > ANSWER_BYTES or time.monotonic() > deadline:
+                if size > most or time.monotonic() > deadline:
                     break
         except httpx.HTTPError:
             pass  # what is missing shows when the body is read as JSON
         finally:
             response.close()
-        return b"".join(parts)[:ANSWER_BYTES]
+        return b"".join(parts)[:most]
 
     def _failure(self, error: Exception, request: Request, outgoing: _Outgoing | None) -> DeliveryError:
         what = self._describe(error)

@@ -9,6 +9,7 @@ from hotfolder.main.hands import pause, resolve, resume, retry
 from hotfolder.main.look import status, why
 from hotfolder.main.prepare import check, init, schema
 from hotfolder.main.prove import audit
+from hotfolder.main.remote import remote
 from hotfolder.main.serve import once, run
 from hotfolder.main.source import CONFIG_FILE, CONFIG_KEY
 from hotfolder.main.trial import demo, sandbox
@@ -25,7 +26,7 @@ def program(context: click.Context, config: Path | None) -> None:
 
 for command in (
     *(init, check, run, once, status, why),
-    *(retry, pause, resume, resolve, audit),
+    *(retry, pause, resume, resolve, audit, remote),
     *(schema, sandbox, demo),
 ):
     program.add_command(command)

@@ -3,14 +3,13 @@
 import os
 import sys
 import time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hotfolder.main.serve import EX_TEMPFAIL
-from hotfolder.main.source import config_option, load
+from hotfolder.main.source import config_option, ensure_queue, load
 
 if TYPE_CHECKING:
     from hotfolder.settings import Settings
@@ -55,7 +54,7 @@ def retry(
     settings = load(context, config, secrets=False)
     bad = 0
     for name in [queue] if queue else settings.queues if every else ():
-        _known(settings, name)
+        ensure_queue(settings, name)
         found = _answer(settings, {"ask": "failed", "queue": name})
         if "error" in found:
             click.echo(f"queue {name}: {found['error']}")
@@ -108,21 +107,12 @@ def resolve(
 
 def _order(context: click.Context, config: Path | None, queue: str, word: str) -> None:
     settings = load(context, config, secrets=False)
-    _known(settings, queue)
+    ensure_queue(settings, queue)
     answer = _answer(settings, {"ask": word, "queue": queue})
     if "error" in answer:
         click.echo(answer["error"], err=True)
         sys.exit(1)
     click.echo(answer["text"])
-
-
-def _known(settings: "Settings", queue: str) -> None:
-    """End with status 2 and the nearest name where there is no such queue."""
-    if queue in settings.queues:
-        return
-    near = get_close_matches(queue, settings.queues, 1, 0.0)
-    meant = f"did you mean {near[0]}?" if near else "none is configured"
-    raise click.UsageError(f"there is no queue {_shown(queue)}; {meant}")
 
 
 def _shown(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,3 +41,14 @@ def load(context: click.Context, config: Path | None, *, secrets: bool = True) -
     except SettingsError as mistakes:
         click.echo(str(mistakes), err=True)
         sys.exit(EX_CONFIG)
+
+
+def ensure_queue(settings: "Settings", queue: str) -> None:
+    """End with status 2 and the nearest name where there is no such queue."""
+    from hotfolder.checks.names import printable  # noqa: PLC0415
+
+    if queue in settings.queues:
+        return
+    near = get_close_matches(queue, settings.queues, 1, 0.0)
+    meant = f"did you mean {near[0]}?" if near else "none is configured"
+    raise click.UsageError(f"there is no queue {printable(os.fsencode(queue))}; {meant}")

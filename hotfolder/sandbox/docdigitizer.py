@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hotfolder.sandbox.answers import reply
+from hotfolder.sandbox.docdigitizer_v3 import ExtractService
 from hotfolder.sandbox.faults import Fate, Service
 from hotfolder.sandbox.ledger import Entry
 from hotfolder.sandbox.multipart import MalformedForm, Part, TooLarge, read_form
@@ -60,10 +61,11 @@ class DocDigitizerService:
             ("GET", "/api/v1/documents/{id}/annotations", self._read_annotations),
             ("GET", "/api/v1/documents/{id}/reviews", self._read_reviews),
         ]
-        return [
+        routes = [
             Route(path, endpoint(self._world, Service.DOCDIGITIZER, handle), methods=[method])
             for method, path, handle in plan
         ]
+        return [*routes, *ExtractService(self._world).routes()]
 
     def _authorize(self, visit: Visit) -> None:
         wanted = self._world.options.docdigitizer_key_header

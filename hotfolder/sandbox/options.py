@@ -37,6 +37,14 @@ class IdPlace(StrEnum):
     LATER = "later"
 
 
+class ExtractError(StrEnum):
+    """What a refusal of DocDigitizer's v3 looks like: its pages, its gateway and its newest document disagree."""
+
+    SERVICE = "service"
+    GATEWAY = "gateway"
+    FAILED = "failed"
+
+
 class SandboxOptions(BaseModel):
     """The choices, with defaults that behave like the services; sizes in bytes, times in seconds."""
 
@@ -70,6 +78,18 @@ class SandboxOptions(BaseModel):
     """False: the list of a queue's documents is 404, as with a role that may only upload."""
     digitoo_token_lifetime_s: float = 3600.0
     """Invented: the service tells its own in `expires_at`."""
+
+    extract_max_bytes: int | None = 50 * MIB
+    """What DocDigitizer's v3 takes: 50 MB (vendor's page of the end point)."""
+    extract_types: tuple[str, ...] = ("application/pdf",)
+    """The OpenAPI description says PDF only, a newer page images too."""
+    extract_state: str = "COMPLETED"
+    """The state in the answer to a document that was taken."""
+    extract_pascal: bool = False
+    """Whether the answer's keys are written PascalCase, as on the vendor's pages, or camelCase, as its server does."""
+    extract_names_document: bool = True
+    """Whether the answer holds an id besides the one that came with the document."""
+    extract_error: ExtractError = ExtractError.SERVICE
 
     docdigitizer_max_bytes: int | None = 25 * MIB
     docdigitizer_key_header: KeyHeader = KeyHeader.EITHER

@@ -15,7 +15,7 @@ from typing import Any, Self
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hotfolder.sandbox import digitoo, docdigitizer, rossum
+from hotfolder.sandbox import digitoo, docdigitizer, docdigitizer_v3, rossum
 from hotfolder.sandbox.app import Application
 from hotfolder.sandbox.faults import Scenario, load_scenario, read_scenario
 from hotfolder.sandbox.ledger import Ledger
@@ -170,6 +170,11 @@ class SandboxServer:
         """Base URL of DocDigitizer."""
         return self.origin + docdigitizer.PREFIX
 
+    @property
+    def docdigitizer_v3_url(self) -> str:
+        """Base URL of DocDigitizer's v3."""
+        return self.origin + docdigitizer.PREFIX + docdigitizer_v3.PREFIX
+
     def start(self) -> None:
         """Listen, and return once requests are answered."""
         sock = loopback_socket(self.host, self.port)
@@ -249,7 +254,7 @@ Rossum        {server.rossum_url}
 Digitoo       {server.digitoo_url}
               email {a.digitoo_email}, password {a.digitoo_password}, token {a.digitoo_token}
               queue {options.digitoo_queues[0]}
-DocDigitizer  {server.docdigitizer_url}
+DocDigitizer  {server.docdigitizer_url}, v3 {server.docdigitizer_v3_url}
               API key {a.docdigitizer_api_key}
 Admin         {server.origin}/admin/ledger, /requests, /scenario, /passwords, /expire
 """

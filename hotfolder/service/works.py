@@ -14,7 +14,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Habits, Inbox, Threads, Watch, WatchError
-from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends import open_backend, traits_of
 from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
@@ -205,9 +205,10 @@ class Works:
     def _line(self, queue: Queue, means: Means) -> Line:
         connection = self.settings.connections[queue.connection]
         queue_id, source = self.settings.service_queue(queue)
-        traits = BACKENDS[connection.backend].traits
+        traits = traits_of(connection)
+        types = queue.accepted(traits.media_types)
         rules = Rules(
-            queue.types, queue.min_size_bytes, queue.max_size.in_bytes(traits.max_bytes), queue.patience_s
+            types, queue.min_size_bytes, queue.max_size.in_bytes(traits.max_bytes), queue.patience_s
         )
         inbox = Inbox(
             rules,

@@ -11,9 +11,7 @@ from hotfolder.settings.yaml_source import Document
 PROGRAM_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "http": (None,),
 }
-CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "api": ("v1",),
-}
+CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {}
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "companion": (None,),
     "companion_timeout_s": (600.0,),

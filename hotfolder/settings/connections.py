@@ -13,6 +13,9 @@ from hotfolder.settings.secrets import Secret
 from hotfolder.settings.section import NAME_KEY, Flag, Section, Text
 
 RETRY_MAX_S = 600.0
+V3_BASE_URL = "https://api.docdigitizer.com/v3/docingester"
+V3_READ_S = 300.0
+"""DocDigitizer's own client waits this long for a document's result."""
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that the body's encoding decides (RFC 9112 §6); another value breaks the request."""
 
@@ -250,7 +253,18 @@ class DocDigitizerConnection(ConnectionSection):
     api_key: Secret
     """Key of the account."""
     api: Literal["v1", "v3"] = "v1"
-    """Generation of the service's interface."""
+    """Generation of the service's interface; with v3, `base_url` and `timeouts.read` have other defaults."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_generation(cls, value: Any) -> Any:
+        """Fill in what v3 has other defaults for: its address, and its answer that holds the whole result."""
+        if not isinstance(value, dict) or value.get("api") != "v3":
+            return value
+        times = value.get("timeouts", {})
+        if isinstance(times, dict) and "read_s" not in times:
+            value = {**value, "timeouts": {"read": f"{V3_READ_S:g}s", **times}}
+        return {"base_url": V3_BASE_URL, **value}
 
 
 Connection = Annotated[

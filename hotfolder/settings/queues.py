@@ -185,6 +185,10 @@ class Queue(Section):
     results: Flag = False
     """Fetch the extracted data when the service is done."""
 
+    def accepted(self, usual: frozenset[str]) -> frozenset[str]:
+        """Return the media types that are sent: as written, else those of the four that the service takes by default."""
+        return frozenset(self.types) if "types" in self.model_fields_set else self.types & usual
+
     @field_validator("settle_max_s")
     @classmethod
     def _not_below_settle(cls, value: float, info: ValidationInfo) -> float:

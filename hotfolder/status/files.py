@@ -220,7 +220,7 @@ def _verdict(place: Place, top: int) -> tuple[str | None, str]:
     """Judge the content of a file: the rule that ignores it, if one does, and the reason; raises OSError."""
     facts = examine(top, place.folder, place.name, fs_type=spool.file_system(top))
     extension = split(place.name)[1].decode("ascii", "replace")
-    rules = rules_of(place.queue, place.service_limit)
+    rules = rules_of(place.queue, place.service_limit, place.service_types)
     verdict = judge(facts, place.queue.settle_s, rules, extension)
     if isinstance(verdict, NoDocument):
         return verdict.rule, verdict.rule

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hotfolder import spool
 from hotfolder.arrivals import Inbox
-from hotfolder.backends import BACKENDS
+from hotfolder.backends import traits_of
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Rules
 from hotfolder.settings import Queue, Settings
@@ -23,6 +23,8 @@ class Place:
     name: bytes
     service_limit: int | None = field(default=None, compare=False)
     """Largest document that the queue's service takes by default, in bytes; None: it states no limit."""
+    service_types: frozenset[str] | None = field(default=None, compare=False)
+    """Media types that the queue's service takes by default."""
 
 
 Tops = dict[bytes, tuple[Queue, str]]
@@ -42,12 +44,9 @@ def place_of(settings: Settings, path: bytes) -> Place | None:
             top = tops.get(os.path.realpath(above))
             if top is not None:
                 below = os.path.split(os.path.relpath(way, above))
-                return Place(*top, *below, _service_limit(settings, top[0]))
+                traits = traits_of(settings.connection_of(top[0]))
+                return Place(*top, *below, traits.max_bytes, traits.media_types)
     return None
-
-
-def _service_limit(settings: Settings, queue: Queue) -> int | None:
-    return BACKENDS[settings.connections[queue.connection].backend].traits.max_bytes
 
 
 def tops_of(settings: Settings) -> Tops:
@@ -96,10 +95,11 @@ def opened(queue: Queue) -> Iterator[int]:
         os.close(top)
 
 
-def rules_of(queue: Queue, service_limit: int | None) -> Rules:
-    """Return what a queue accepts, `service_limit` being the largest document its service takes, in bytes."""
+def rules_of(queue: Queue, service_limit: int | None, service_types: frozenset[str] | None = None) -> Rules:
+    """Return what a queue accepts, by the largest document (in bytes) and the media types that its service takes."""
     limit = queue.max_size.in_bytes(service_limit)
-    return Rules(queue.types, queue.min_size_bytes, limit, queue.patience_s)
+    types = queue.types if service_types is None else queue.accepted(service_types)
+    return Rules(types, queue.min_size_bytes, limit, queue.patience_s)
 
 
 def empty_inbox(queue: Queue) -> Inbox:

@@ -79,6 +79,18 @@ class BackendContract:
         assert receipt.document_ids
         assert 200 <= receipt.status < 300
 
+    def test_lists_what_it_took(self, world: World) -> None:
+        """The service's documents can be listed, no more of them than asked for, with our mark where it keeps one."""
+        sent = [world.parcel(bytes([number]) * 9, name=f"{number}.pdf") for number in range(3)]
+        for one in sent:
+            finished(world.backend, world.backend.upload(one), one)
+        listed = list(world.backend.documents(world.queue_id, 10))
+        assert {one.name for one in listed} == {"0.pdf", "1.pdf", "2.pdf"}
+        assert len({one.number for one in listed}) == 3
+        marks = {one.upload_id for one in listed}
+        assert marks == ({one.upload_id for one in sent} if world.backend.traits.keeps_mark else {None})
+        assert len(list(world.backend.documents(world.queue_id, 2))) == 2
+
     def test_final_receipt_stays_as_it_is(self, world: World) -> None:
         """A question about a final receipt changes nothing."""
         sent = world.parcel()

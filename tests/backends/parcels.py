@@ -70,3 +70,8 @@ def docdigitizer(base_url: str, **changes: Any) -> DocDigitizerConnection:
     """Make a connection with the sandbox's key."""
     facts: dict[str, Any] = {"api_key": WrittenSecret(KNOWN.docdigitizer_api_key)}
     return DocDigitizerConnection(name="acme-docdigitizer", base_url=base_url, **facts | changes)
+
+
+def docdigitizer_v3(base_url: str, **changes: Any) -> DocDigitizerConnection:
+    """Make a connection of the newer generation with the sandbox's key."""
+    return docdigitizer(base_url, **{"api": "v3"} | changes)

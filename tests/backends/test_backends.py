@@ -4,11 +4,12 @@ from contextlib import closing
 
 import pytest
 
-from hotfolder.backends import BACKENDS, open_backend
+from hotfolder.backends import BACKENDS, open_backend, traits_of
 from hotfolder.backends.base import JPEG, PDF, PNG, TIFF
+from hotfolder.backends.docdigitizer_v3 import DocDigitizerV3
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.connections import CONNECTIONS
-from tests.backends.parcels import digitoo, docdigitizer, rossum
+from tests.backends.parcels import digitoo, docdigitizer, docdigitizer_v3, rossum
 
 MADE = [
     rossum("https://acme.example/api/v1"),
@@ -26,6 +27,21 @@ def test_every_connection_has_its_backend(connection: ConnectionSection) -> None
         assert backend.traits.name == name
         assert backend.traits.media_types == {PDF, JPEG, PNG, TIFF}
         assert backend.traits.needs_queue_id == connection.needs_queue_id
+
+
+def test_a_connection_may_ask_for_another_generation() -> None:
+    """`api: v3` opens another class, whose traits are known before it is opened; other connections keep theirs."""
+    newer = docdigitizer_v3("https://docdigitizer.example")
+    with closing(open_backend(newer)) as backend:
+        assert type(backend) is DocDigitizerV3
+    assert traits_of(newer) is DocDigitizerV3.traits
+    assert (traits_of(newer).media_types, traits_of(newer).max_bytes) == ({PDF}, 52_428_800)
+    assert docdigitizer_v3("https://docdigitizer.example", timeouts={"read_s": 7.0}).timeouts.read_s == 7
+    assert [traits_of(one) for one in MADE] == [
+        BACKENDS[t].traits for t in ("rossum", "digitoo", "docdigitizer")
+    ]
+    with pytest.raises(TypeError, match="ConnectionSection"):
+        traits_of(ConnectionSection(name="odd", base_url="https://odd.example"))
 
 
 def test_every_configurable_backend_is_listed() -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from hotfolder.backends import rossum_search
 from hotfolder.backends.base import CannotTell, Unavailable
 from hotfolder.backends.rossum import Rossum
+from hotfolder.sandbox.options import SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
 from tests.backends.parcels import parcel, rossum
 
@@ -60,6 +62,17 @@ def test_found_although_the_list_is_too_long(
     found = backend.find(sent[wanted], since)
     assert found is not None
     assert found.document_ids == (sandbox.ledger.entries[wanted].ids["document"],)
+
+
+def test_listing_takes_one_queue_and_no_more_than_asked_for(sandbox: SandboxServer, connect: Connect) -> None:
+    """Of two queues one is listed, the newest first, in a page of the size that is asked for."""
+    sandbox.world.options = SandboxOptions(rossum_queues=(8236, 8237))
+    backend = connect()
+    for number in range(6):
+        backend.upload(parcel(name=f"{number}.pdf", queue_id="8237" if number % 2 else "8236"))
+    assert [one.name for one in backend.documents("8237", 2)] == ["5.pdf", "3.pdf"]
+    asked = [line.query for line in sandbox.ledger.requests if line.path.endswith("/annotations")]
+    assert [parse_qs(query)["page_size"] for query in asked] == [["2"]]
 
 
 def test_found_by_name_without_mark(sandbox: SandboxServer, connect: Connect) -> None:

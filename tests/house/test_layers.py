@@ -14,10 +14,10 @@ allocator checks retry schedule states
 sidecar spool settings journal logs systemd unixsocket backends.base
 backends.bodies backends.moments backends.paths grounds
 backends.answers
-backends.policy backends.wire
+backends.docdigitizer_links backends.policy backends.wire
 backends.channel
-backends.rossum_search
-backends.digitoo backends.docdigitizer backends.memory backends.rossum
+backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list backends.rossum_search
+backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals
 claims delivery kinship

@@ -55,6 +55,27 @@ def test_defaults_need_no_thought(connect):
     ) * 4
 
 
+def test_the_newer_generation_has_defaults_of_its_own(connect):
+    """`api: v3` has another address, and waits longer for an answer that holds the whole result."""
+    made = connect("backend: docdigitizer, api_key: k, api: v3")
+    assert made.base_url == "https://api.docdigitizer.com/v3/docingester"
+    assert made.timeouts == Timeouts(connect_s=10, read_s=300, total_s=900)
+    made = connect("backend: docdigitizer, api_key: k, api: v3, timeouts: {connect: 3s}")
+    assert made.timeouts == Timeouts(connect_s=3, read_s=300, total_s=900)
+    written = "base_url: https://proxy.example/x, timeouts: {read: 20s}"
+    made = connect(f"backend: docdigitizer, api_key: k, api: v3, {written}")
+    assert (made.base_url, made.timeouts.read_s) == ("https://proxy.example/x", 20)
+
+
+def test_a_mistake_beside_the_newer_generation_is_told(refuse):
+    """Defaults of a generation hide no mistake."""
+    assert set(refuse("backend: docdigitizer, api_key: k, api: v3, timeouts: {conect: 3s}")) == {
+        "timeouts.conect"
+    }
+    assert set(refuse("backend: docdigitizer, api_key: k, api: v4")) == {"api"}
+    assert set(refuse("backend: docdigitizer, api_key: k, api: v3, timeouts: 7")) == {"timeouts"}
+
+
 @pytest.mark.parametrize(
     ("keys", "auth"),
     [
