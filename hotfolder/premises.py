@@ -13,7 +13,7 @@ from threading import Event as Flag
 from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend
-from hotfolder.backends.base import DeliveryError, Finding
+from hotfolder.backends.base import DeliveryError, Finding, Wanted
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
@@ -98,6 +98,8 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
+    for queue in settings.queues.values():
+        yield from _not_taken(settings, queue)
     if online:
         for name in settings.connections:
             yield from _service(settings, name)
@@ -256,6 +258,24 @@ def _archive(where: str, folders: spool.Folders, path: str) -> Finding:
     )
 
 
+def _not_taken(settings: Settings, queue: Queue) -> Iterator[Finding]:
+    """Say which settings of a queue go nowhere: they are not wrong, its connection may change."""
+    given = {
+        "metadata": queue.metadata,
+        "values": queue.values,
+        "document_class": queue.document_class,
+        "reject_identical": queue.reject_identical,
+    }
+    traits = BACKENDS[settings.connections[queue.connection].backend].traits
+    for key in (key for key, value in given.items() if value and key not in traits.takes):
+        yield Finding(True, f"queue {queue.name}: `{key}` is not sent, {traits.name} has no place for it")
+
+
+def _wanted(settings: Settings, queue: Queue) -> Wanted:
+    queue_id, _ = settings.service_queue(queue)
+    return Wanted(queue_id or "", queue.types, queue.metadata, queue.values)
+
+
 def _service(settings: Settings, name: str) -> Iterator[Finding]:
     connection = settings.connections[name]
     queues = [q for q in settings.queues.values() if q.connection == name]
@@ -265,6 +285,9 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")
         for finding in backend.check(ids):
             yield Finding(finding.ok, f"connection {name}: {finding.text}")
+        for queue in queues:
+            for finding in backend.check_wanted(_wanted(settings, queue)):
+                yield Finding(finding.ok, f"queue {queue.name}: {finding.text}")
     except DeliveryError as problem:
         yield Finding(False, f"connection {name}: {problem}")
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from hotfolder.backends.base import Backend
 from hotfolder.backends.digitoo import Digitoo
 from hotfolder.backends.docdigitizer import DocDigitizer
-from hotfolder.backends.rossum import Rossum
+from hotfolder.backends.rossum import Rossum, RossumBody
 from hotfolder.settings import (
     ConnectionSection,
     DigitooConnection,
@@ -28,6 +28,8 @@ def open_backend(connection: ConnectionSection, now: Callable[[], float] = time.
     Raises TypeError for a connection of no known kind.
     """
     match connection:
+        case RossumConnection() if connection.upload.encoding == "body":
+            return RossumBody(connection, now)
         case RossumConnection():
             return Rossum(connection, now)
         case DigitooConnection():

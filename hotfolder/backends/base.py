@@ -111,6 +111,8 @@ class Traits:
     """Whether `follow_up` can learn more after acceptance."""
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
+    takes: frozenset[str] = frozenset()
+    """Which of a queue's `metadata`, `values`, `document_class` and `reject_identical` reach the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,17 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a queue of the configuration wants to send to a queue of the service."""
+
+    queue_id: str
+    media_types: frozenset[str]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """With its templates not filled in."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Backend(ABC):
     """One service over one connection; made once, used from several threads, closed once."""
 
@@ -199,6 +212,14 @@ class Backend(ABC):
 
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
+
+    def check_wanted(self, wanted: Wanted) -> list[Finding]:
+        """Compare what a queue wants to send with what the service will take, as far as it tells.
+
+        Raises `Unavailable` or `Unauthorized`.
+        """
+        del wanted
+        return []
 
     @abstractmethod
     def close(self) -> None:

@@ -77,6 +77,7 @@ class DocDigitizer(Backend):
         25 * 1024 * 1024,  # "25Mb" (specification); between MB and MiB the service decides
         needs_queue_id=False,
         follows_up=True,
+        takes=frozenset({"document_class"}),
     )
 
     def __init__(self, connection: DocDigitizerConnection, now: Callable[[], float] = time.time) -> None:

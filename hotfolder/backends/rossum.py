@@ -10,9 +10,9 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from secrets import token_hex
 from typing import ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from hotfolder.backends import bodies, rossum_search
+from hotfolder.backends import bodies, rossum_checks, rossum_search
 from hotfolder.backends.answers import Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -28,6 +28,7 @@ from hotfolder.backends.base import (
     Traits,
     Unauthorized,
     Uncertain,
+    Wanted,
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
@@ -40,12 +41,11 @@ from hotfolder.settings import RossumConnection
 
 TOKEN_RENEWED_S = 160 * 3600.0
 """Tokens live 162 h at most (API docs, authentication); a running upload must not meet the end."""
-METADATA_BYTES = 4096
-"""Metadata up to 4 kB per object (API docs, metadata); between 4,000 and 4,096 the service decides."""
 PROFILE = Profile(
     "Rossum",
     message_paths=("detail", "message", "error"),
     key_paths=("code",),
+    link_paths=("url",),
     known_keys={
         400: ("bad_request",),
         401: ("authentication_failed",),
@@ -70,6 +70,7 @@ class Rossum(Backend):
         40 * 1024 * 1024,  # 40 MB a request (Upload API); what lies between MB and MiB, the service decides
         needs_queue_id=True,
         follows_up=True,
+        takes=frozenset({"metadata", "values", "reject_identical"}),
     )
 
     def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:
@@ -129,6 +130,18 @@ class Rossum(Backend):
         name = user.text("username", "email") or "the configured user"
         return [Finding(ok=True, text=f"logged in as {name}"), *map(self._check_queue, queue_ids)]
 
+    def check_wanted(self, wanted: Wanted) -> list[Finding]:
+        """Hold metadata and values against their rules, and the types against what the queue accepts."""
+        found = rossum_checks.unsent(wanted, raw=self._raw)
+        try:
+            reply = self._channel.get(f"/queues/{quote(wanted.queue_id, safe='')}")
+        except Unauthorized as error:
+            if self._connection.auth != "basic" or error.status not in {401, 403}:
+                raise
+            return found
+        accepted = texts(("settings.accepted_mime_types[]",), reply.document, reply.headers)
+        return [*rossum_checks.filtered_out(wanted, accepted), *found]
+
     def close(self) -> None:
         """Close the sockets; the token stays valid, another program may share it."""
         self._channel.close()
@@ -160,13 +173,21 @@ class Rossum(Backend):
         return Token(self._secrets.remember(b64encode(pair).decode()))
 
     def _upload_path(self, parcel: Parcel) -> str:
-        settings = self._connection.upload
-        default = "/uploads/{name}?queue={queue_id}" if self._raw else "/uploads?queue={queue_id}"
-        path = (settings.path or default).replace("{queue_id}", quote(parcel.queue_id or "", safe=""))
+        path = self._path.replace("{queue_id}", quote(parcel.queue_id or "", safe=""))
         path = path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
         if parcel.reject_identical:
             path += ("&" if "?" in path else "?") + "reject_identical=true"
         return path
+
+    @property
+    def _path(self) -> str:
+        default = "/uploads/{name}?queue={queue_id}" if self._raw else "/uploads?queue={queue_id}"
+        return self._connection.upload.path or default
+
+    @property
+    def _named(self) -> bool:
+        """True where the path holds the name: elsewhere a raw body has none, and Rossum answers 400."""
+        return "{name}" in urlsplit(self._path).path
 
     @property
     def _raw(self) -> bool:
@@ -184,7 +205,7 @@ class Rossum(Backend):
                     "use multipart",
                     scope=Scope.QUEUE,
                 )
-            return bodies.raw(file)
+            return bodies.raw(file, None if self._named else bodies.disposition(parcel.name))
         extra = [Field(name, text) for name, text in bodies.filled(settings.fields, parcel).items()]
         fields = [*_fields(parcel), *extra]
         return bodies.multipart(settings.file_field or "content", file, fields, token_hex(16))
@@ -207,6 +228,12 @@ class Rossum(Backend):
         return Finding(ok=True, text=f"{named} is active and accepts {', '.join(accepted) or 'all types'}")
 
 
+class RossumBody(Rossum):
+    """One account whose uploads are raw bodies: these carry no metadata, and so no mark of ours."""
+
+    traits: ClassVar[Traits] = replace(Rossum.traits, keeps_mark=False)
+
+
 def _fields(parcel: Parcel) -> list[Field]:
     """Make the form fields beside the document; raises `Refused` for metadata that is too long."""
     fields = [Field("metadata", _metadata(parcel), "application/json")]
@@ -216,10 +243,12 @@ def _fields(parcel: Parcel) -> list[Field]:
 
 
 def _metadata(parcel: Parcel) -> str:
-    mark = {rossum_search.MARK: {"upload_id": parcel.upload_id, "sha256": parcel.sha256}}
-    written = json.dumps({**parcel.metadata, **mark}, ensure_ascii=False, separators=(",", ":"))
+    written = rossum_checks.metadata(parcel.metadata, parcel.upload_id, parcel.sha256)
     size = len(written.encode("utf-8", "replace"))
-    if size > METADATA_BYTES:
-        told = f"The document's metadata is {size} bytes long and Rossum takes {METADATA_BYTES}; shorten it."
+    if size > rossum_checks.METADATA_BYTES:
+        told = (
+            f"The document's metadata is {size} bytes long and Rossum takes "
+            f"{rossum_checks.METADATA_BYTES}; shorten it."
+        )
         raise Refused(Answer(400, None, (told,)), source=ErrorSource.LOCAL)
     return written

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from hotfolder.backends import BACKENDS, open_backend
-from hotfolder.backends.base import JPEG, PDF, PNG, TIFF
+from hotfolder.backends.base import JPEG, PDF, PNG, TIFF, Traits
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.connections import CONNECTIONS
 from tests.backends.parcels import digitoo, docdigitizer, rossum
@@ -26,6 +26,17 @@ def test_every_connection_has_its_backend(connection: ConnectionSection) -> None
         assert backend.traits.name == name
         assert backend.traits.media_types == {PDF, JPEG, PNG, TIFF}
         assert backend.traits.needs_queue_id == connection.needs_queue_id
+
+
+def test_where_a_mark_is_kept() -> None:
+    """A service that keeps no mark cannot tell two documents of one name apart; a raw body carries none."""
+    made = [*MADE, rossum("https://acme.example/api/v1", upload={"encoding": "body"})]
+    assert [_traits(one).keeps_mark for one in made] == [True, False, True, False]
+
+
+def _traits(connection: ConnectionSection) -> Traits:
+    with closing(open_backend(connection)) as backend:
+        return backend.traits
 
 
 def test_every_configurable_backend_is_listed() -> None:

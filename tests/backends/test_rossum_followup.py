@@ -62,7 +62,7 @@ def test_a_question_that_fails_is_asked_again(
 def test_a_question_too_fast(sandbox: SandboxServer, backend: Rossum, path: str) -> None:
     """Too many questions wait as long as Rossum says, and name the page that explains it."""
     told(sandbox, path, rate_limit=7)
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(Unavailable, match=r"see https://rossum\.app/[\w/.]+#rate-limiting") as raised:
         asked(backend, QUESTIONS[path])
     assert (raised.value.retry_after_s, raised.value.counts) == (7.0, False)
 
@@ -71,7 +71,7 @@ def test_a_question_too_fast(sandbox: SandboxServer, backend: Rossum, path: str)
 @pytest.mark.parametrize("status", [401, 403, 302, 303])
 def test_a_question_without_right(sandbox: SandboxServer, backend: Rossum, path: str, status: int) -> None:
     """Refused credentials, after one new log-in, and a portal's redirect pause the connection."""
-    told(sandbox, path, status=status, headers={"Location": "https://portal.example/welcome"})
+    told(sandbox, path, status=status, headers={"Location": "https://portal.example/uploads/welcome"})
     before = len(sandbox.ledger.requests)
     with pytest.raises(Unauthorized) as raised:
         asked(backend, QUESTIONS[path])

@@ -48,6 +48,11 @@ def test_what_is_too_long_is_not_kept() -> None:
     assert keep({}, Secrets(), a=deep) == {"a": [[[[[[None]]]]]]}
 
 
+def test_a_number_that_is_no_json() -> None:
+    """What a reader makes of 1e999 cannot be written down again."""
+    assert keep({}, Secrets(), a=json.loads("[1e999, -1e999, 0.5]")) == {"a": [None, None, 0.5]}
+
+
 @pytest.mark.parametrize(
     "annotation", [{}, {"messages": None}, {"messages": {}}, {"messages": [None, [], {}]}]
 )

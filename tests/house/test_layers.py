@@ -12,7 +12,7 @@ ROWS = """
 model
 allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
-backends.bodies backends.moments backends.paths grounds
+backends.bodies backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.policy backends.rossum_objects backends.wire
 backends.channel
