@@ -13,11 +13,11 @@ from threading import Event as Flag
 from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import open_backend, traits_of
-from hotfolder.backends.base import DeliveryError, Finding
+from hotfolder.backends.base import DeliveryError, Finding, Wanted
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
-from hotfolder.settings import ConnectionSection, Queue, Settings
+from hotfolder.settings import Queue, Settings
 
 _ROOMY_BYTES = 1 << 30
 _SANE_YEAR_S = 1_767_225_600
@@ -95,10 +95,11 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     known = _known_grounds(settings.state_dir)
     for queue in settings.queues.values():
         yield from _queue(queue, Grounds(queue.name, known))
-        yield from _not_sent(queue, settings.connections[queue.connection])
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
+    for queue in settings.queues.values():
+        yield from _not_taken(settings, queue)
     if online:
         for name in settings.connections:
             yield from _service(settings, name)
@@ -187,13 +188,6 @@ def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
         folders.close()
 
 
-def _not_sent(queue: Queue, connection: ConnectionSection) -> Iterator[Finding]:
-    """Say which settings of a queue its service does not take with a document."""
-    given = {"metadata", "values", "document_class", "reject_identical"} - traits_of(connection).takes
-    for key in sorted(key for key in given if getattr(queue, key)):
-        yield Finding(True, f"queue {queue.name}: `{key}` is not sent: {connection.backend} does not take it")
-
-
 def _private(queue: Queue, folders: spool.Folders) -> Finding:
     status = os.fstat(folders.work)
     fine = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -264,6 +258,24 @@ def _archive(where: str, folders: spool.Folders, path: str) -> Finding:
     )
 
 
+def _not_taken(settings: Settings, queue: Queue) -> Iterator[Finding]:
+    """Say which settings of a queue go nowhere: they are not wrong, its connection may change."""
+    given = {
+        "metadata": queue.metadata,
+        "values": queue.values,
+        "document_class": queue.document_class,
+        "reject_identical": queue.reject_identical,
+    }
+    traits = traits_of(settings.connections[queue.connection])
+    for key in (key for key, value in given.items() if value and key not in traits.takes):
+        yield Finding(True, f"queue {queue.name}: `{key}` is not sent, {traits.name} has no place for it")
+
+
+def _wanted(settings: Settings, queue: Queue) -> Wanted:
+    queue_id, _ = settings.service_queue(queue)
+    return Wanted(queue_id or "", queue.types, queue.metadata, queue.values)
+
+
 def _service(settings: Settings, name: str) -> Iterator[Finding]:
     connection = settings.connections[name]
     queues = [q for q in settings.queues.values() if q.connection == name]
@@ -273,6 +285,9 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")
         for finding in backend.check(ids):
             yield Finding(finding.ok, f"connection {name}: {finding.text}")
+        for queue in queues:
+            for finding in backend.check_wanted(_wanted(settings, queue)):
+                yield Finding(finding.ok, f"queue {queue.name}: {finding.text}")
     except DeliveryError as problem:
         yield Finding(False, f"connection {name}: {problem}")
     finally:

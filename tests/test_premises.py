@@ -1,39 +1,67 @@
-"""Checking what the program stands on."""
+"""What `hotfolder check` finds out about queues and their services before the first document."""
 
 from pathlib import Path
 
 import pytest
 
 from hotfolder.premises import examine_all
+from hotfolder.sandbox.options import SandboxOptions
+from hotfolder.sandbox.server import SandboxServer
 from hotfolder.settings import load_settings
 
-CONFIG = """\
+CONFIG = """
 state_dir: {top}/state
 root: {top}
 connections:
-  rossum: {{backend: rossum, base_url: "https://acme.rossum.app/api/v1", token: t}}
-  digitoo: {{backend: digitoo, token: t}}
-  docdigitizer: {{backend: docdigitizer, api_key: k}}
+  r: {{backend: rossum, base_url: "{origin}/rossum/api/v1", username: scanner@sandbox.example, password: sandbox-password}}
+  g: {{backend: digitoo, base_url: "{origin}/digitoo", token: sandbox-service-token}}
+  z: {{backend: docdigitizer, base_url: "{origin}/docdigitizer", api_key: sandbox-api-key}}
 queues:
-  invoices: {{connection: {backend}, queue_id: 1, metadata: {{site: Prague}}, values: {{a: b}}, {more}}}
+  to-r: {{connection: r, queue_id: 8236, {keys}}}
+  to-g: {{connection: g, queue_id: q7, {keys}}}
+  to-z: {{connection: z, {keys}}}
 """
 
 
+def found(
+    top: Path, keys: str, origin: str = "https://service.example", *, online: bool = False
+) -> list[str]:
+    """Return what is said of the queues and connections, each with its verdict."""
+    (top / "config.yaml").write_text(CONFIG.format(top=top, origin=origin, keys=keys))
+    for name in ("to-r", "to-g", "to-z"):
+        (top / name).mkdir(exist_ok=True)
+    findings = examine_all(load_settings(top / "config.yaml", {}), {}, online=online)
+    return [f"{one.ok}: {one.text}" for one in findings]
+
+
 @pytest.mark.parametrize(
-    ("backend", "not_taken"),
+    ("keys", "key", "without"),
     [
-        ("rossum", ["document_class"]),
-        ("digitoo", ["document_class", "metadata", "reject_identical", "values"]),
-        ("docdigitizer", ["metadata", "reject_identical", "values"]),
+        ("metadata: {a: 1}", "metadata", ["g", "z"]),
+        ("values: {'upload:a': 1}", "values", ["g", "z"]),
+        ("document_class: invoice", "document_class", ["r", "g"]),
+        ("reject_identical: true", "reject_identical", ["g", "z"]),
+        ("poll: auto", "", []),
     ],
 )
-def test_what_a_service_does_not_take_is_named(backend: str, not_taken: list[str], tmp_path: Path) -> None:
-    """Settings that would be dropped in silence are named, and are no fault; what is not set is not spoken of."""
-    (tmp_path / "invoices").mkdir()
-    file = tmp_path / "config.yaml"
-    for more, named in (("document_class: x, reject_identical: true", not_taken), ("", None)):
-        file.write_text(CONFIG.format(top=tmp_path, backend=backend, more=more))
-        found = list(examine_all(load_settings(file, {"HOME": str(tmp_path)}), {}, online=False))
-        wanted = [key for key in not_taken if key in {"metadata", "values"}] if named is None else named
-        said = [f.text for f in found if f.ok and "is not sent" in f.text]
-        assert said == [f"queue invoices: `{key}` is not sent: {backend} does not take it" for key in wanted]
+def test_settings_that_go_nowhere(tmp_path: Path, keys: str, key: str, without: list[str]) -> None:
+    """What a queue's service has no place for is said, and is no mistake: other queues may share the settings."""
+    said = [one for one in found(tmp_path, keys) if "is not sent" in one]
+    names = {"r": "rossum", "g": "digitoo", "z": "docdigitizer"}
+    assert said == [
+        f"True: queue to-{one}: `{key}` is not sent, {names[one]} has no place for it" for one in without
+    ]
+
+
+def test_types_are_held_against_the_services_queue(tmp_path: Path) -> None:
+    """With `--online` a queue whose service would leave out what it sends is bad, with the type's name."""
+    with SandboxServer(SandboxOptions(rossum_accepted_mime_types=("image/*",))) as sandbox:
+        bad = [
+            one for one in found(tmp_path, "poll: auto", sandbox.origin, online=True) if one[:5] == "False"
+        ]
+        (said,) = [one for one in bad if "leave out" in one]
+        assert said.startswith(
+            "False: queue to-r: queue 8236 accepts image/*: Rossum would leave out application/pdf;"
+        )
+        fine = found(tmp_path, "types: [tiff, png]", sandbox.origin, online=True)
+        assert not [one for one in fine if "leave out" in one]

@@ -7,7 +7,7 @@ from hotfolder.backends.base import Backend, Traits
 from hotfolder.backends.digitoo import Digitoo
 from hotfolder.backends.docdigitizer import DocDigitizer
 from hotfolder.backends.docdigitizer_v3 import DocDigitizerV3
-from hotfolder.backends.rossum import Rossum
+from hotfolder.backends.rossum import Rossum, RossumBody
 from hotfolder.settings import (
     ConnectionSection,
     DigitooConnection,
@@ -25,12 +25,7 @@ BACKENDS: Mapping[str, type[Backend]] = {
 
 def traits_of(connection: ConnectionSection) -> Traits:
     """Return what the service behind a connection can do; raises TypeError for a connection of no known kind."""
-    match connection:
-        case DocDigitizerConnection(api="v3"):
-            return DocDigitizerV3.traits
-        case RossumConnection() | DigitooConnection() | DocDigitizerConnection():
-            return BACKENDS[connection.backend].traits
-    raise TypeError(f"no backend speaks for a {type(connection).__name__}")
+    return _class_of(connection).traits
 
 
 def open_backend(connection: ConnectionSection, now: Callable[[], float] = time.time) -> Backend:
@@ -38,13 +33,15 @@ def open_backend(connection: ConnectionSection, now: Callable[[], float] = time.
 
     Raises TypeError for a connection of no known kind.
     """
+    return _class_of(connection)(connection, now)  # type: ignore[call-arg]  # each takes its own kind of connection
+
+
+def _class_of(connection: ConnectionSection) -> type[Backend]:
     match connection:
-        case RossumConnection():
-            return Rossum(connection, now)
-        case DigitooConnection():
-            return Digitoo(connection, now)
+        case RossumConnection() if connection.upload.encoding == "body":
+            return RossumBody
         case DocDigitizerConnection(api="v3"):
-            return DocDigitizerV3(connection, now)
-        case DocDigitizerConnection():
-            return DocDigitizer(connection, now)
+            return DocDigitizerV3
+        case RossumConnection() | DigitooConnection() | DocDigitizerConnection():
+            return BACKENDS[connection.backend]
     raise TypeError(f"no backend speaks for a {type(connection).__name__}")

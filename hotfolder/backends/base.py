@@ -116,8 +116,7 @@ class Traits:
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
     takes: frozenset[str] = frozenset()
-    """Those of a queue's settings that the service takes with a document: `metadata`, `values`, `document_class`,
-    `reject_identical`."""
+    """Which of a queue's `metadata`, `values`, `document_class` and `reject_identical` reach the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +186,17 @@ class Listed:
     """The mark that an upload of ours left; None where there is none, or the service shows none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a queue of the configuration wants to send to a queue of the service."""
+
+    queue_id: str
+    media_types: frozenset[str]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """With its templates not filled in."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Backend(ABC):
     """One service over one connection; made once, used from several threads, closed once."""
 
@@ -245,6 +255,14 @@ class Backend(ABC):
         """
         del queue_id, limit
         raise CannotTell(f"documents at {self.traits.name} cannot be listed")
+
+    def check_wanted(self, wanted: Wanted) -> list[Finding]:
+        """Compare what a queue wants to send with what the service will take, as far as it tells.
+
+        Raises `Unavailable` or `Unauthorized`.
+        """
+        del wanted
+        return []
 
     @abstractmethod
     def close(self) -> None:

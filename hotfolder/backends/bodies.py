@@ -5,6 +5,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from hotfolder.backends.base import ContentChanged, Parcel
 
@@ -70,9 +71,15 @@ def multipart(file_field: str, file: File, fields: Iterable[Field], boundary: st
     return Body(f"multipart/form-data; boundary={boundary}", length, pieces)
 
 
-def raw(file: File) -> Body:
-    """Encode the document as the body itself."""
-    return Body(file.media_type, file.size, lambda: exact(file))
+def raw(file: File, headers: Mapping[str, str] | None = None) -> Body:
+    """Encode the document as the body itself; its name, if at all, travels in further `headers`."""
+    return Body(file.media_type, file.size, lambda: exact(file), headers or {})
+
+
+def disposition(name: str) -> dict[str, str]:
+    """Return the header that names a body's file in ASCII, whatever the name is (RFC 6266 §4.1, RFC 8187 §3.2)."""
+    told = quote(name, safe="", errors="replace")
+    return {"Content-Disposition": f"attachment; filename*=utf-8''{told}"}
 
 
 def json_base64(file: File, keys: Mapping[str, Any], content_key: str) -> Body:

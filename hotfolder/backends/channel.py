@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -18,6 +18,8 @@ PAGE_TRIES, PAGE_WAIT_S = 3, 5.0
 ninety-nine of a hundred with three tries a page. A longer wait than this is the gate's."""
 REVEALING_CHARS = 8
 """Configured header and field values from this length on are treated as secrets, shorter ones as words."""
+NOT_THERE = frozenset({404})
+"""The status besides 2xx that is an answer to a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,13 @@ class Channel:
         """Make sure that there is a token. Raises `Unavailable` or `Unauthorized`."""
         self._session.token()
 
-    def get(self, path: str) -> Reply:
-        """Ask a question; the answer is 2xx in JSON, or 404. Raises `Unavailable` or `Unauthorized`."""
+    def get(self, path: str, told: Container[int] = NOT_THERE) -> Reply:
+        """Ask a question; the answer is 2xx in JSON, or of a status in `told`.
+
+        Raises `Unavailable` or `Unauthorized`.
+        """
         reply = self._authorised(Request("GET", path))
-        if reply.status != 404:  # noqa: PLR2004 — "not there" is an answer to a question
+        if reply.status not in told:
             self._judge.read(reply)
             self._judge.told(reply)
         return reply

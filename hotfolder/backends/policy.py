@@ -83,6 +83,8 @@ class Profile:
     """What differs from `STATUSES`; keys as "404" or "404 INVALID_OUTPUT_FORMAT"."""
     known_keys: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Error keys of the specification, by status."""
+    link_paths: tuple[str, ...] = ()
+    """Where an error names a page that explains it."""
 
 
 class Judge:
@@ -171,19 +173,29 @@ class Judge:
         said = words or (
             f"{self.profile.service} answered {answers.phrase(reply.status)} and gave no reason.",
         )
-        return Answer(reply.status, self.key(reply), (*said, ADVICE.get(reply.status, OTHER_ADVICE)))
+        page = tuple(answers.clean(one, self.secrets) for one in self._page(reply))
+        return Answer(reply.status, self.key(reply), (*said, *page, ADVICE.get(reply.status, OTHER_ADVICE)))
 
-    def failed_later(self, words: tuple[str, ...], key: str, remote: Remote) -> Refused:
+    def failed_later(
+        self, words: tuple[str, ...], key: str, remote: Remote, advice: str = ADVICE[422]
+    ) -> Refused:
         """Make the refusal of a document that was accepted first; 422, as for content that cannot be used."""
         said = tuple(answers.clean(one, self.secrets) for one in words if one)
         told = said or (f"{self.profile.service} could not import the document and gave no reason.",)
-        return Refused(Answer(422, key, (*told, ADVICE[422])), remote=remote)
+        return Refused(Answer(422, key, (*told, advice)), remote=remote)
 
     def says(self, reply: Reply) -> str:
         """Put an answer into half a sentence."""
-        words = "; ".join(answers.messages(reply, self.profile.message_paths, self.secrets))
+        words = "; ".join(
+            (*answers.messages(reply, self.profile.message_paths, self.secrets), *self._page(reply))
+        )
         said = f"{self.profile.service} answered {answers.phrase(reply.status)}"
         return answers.clean(f"{said} ({words})" if words else said, self.secrets)
+
+    def _page(self, reply: Reply) -> tuple[str, ...]:
+        """Return where the service explains its error; a yes has an address of another meaning there."""
+        page = None if reply.good else reply.text(*self.profile.link_paths)
+        return (f"see {page}",) if page and page.startswith(("https://", "http://")) else ()
 
     def _cut_short(self, reply: Reply, verdict: Verdict) -> NoReturn:
         """Judge a yes or an error that came before the document had gone out whole."""

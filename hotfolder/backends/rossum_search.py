@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
+from hotfolder.backends import rossum_checks
 from hotfolder.backends.base import CannotTell, Listed, Parcel, Receipt, Unauthorized, Unavailable
 from hotfolder.backends.bodies import escape_name
 from hotfolder.backends.channel import Channel
@@ -18,8 +19,7 @@ from hotfolder.backends.moments import iso, moment
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.model import Remote
 
-MARK = "hotfolder"
-"""Key of our part of an annotation's metadata: {"upload_id", "sha256"}."""
+MARK = rossum_checks.MARK
 PAGE = 100
 """Largest page (API docs, pagination)."""
 PAGES_MAX = 100

@@ -45,9 +45,9 @@ class Application:
         """Serve one request (ASGI)."""
         if scope["type"] != "http":
             return
-        line = RequestLine(
-            time.time(), scope["method"], scope["path"], scope["query_string"].decode("latin-1")
-        )
+        query = scope["query_string"].decode("latin-1")
+        target = scope.get("raw_path", b"").decode("latin-1") + (f"?{query}" if query else "")
+        line = RequestLine(time.time(), scope["method"], scope["path"], query, target)
         self._world.ledger.note(line)
 
         async def watched(message: Message) -> None:

@@ -45,6 +45,8 @@ class RequestLine:
     method: str
     path: str
     query: str
+    target: str = ""
+    """Path and query byte for byte as they stood in the request line."""
     status: int | None = None
     """None while it runs, and where no answer was given."""
 

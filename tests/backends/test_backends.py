@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from hotfolder.backends import BACKENDS, open_backend, traits_of
-from hotfolder.backends.base import JPEG, PDF, PNG, TIFF
+from hotfolder.backends.base import JPEG, PDF, PNG, TIFF, Traits
 from hotfolder.backends.docdigitizer_v3 import DocDigitizerV3
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.connections import CONNECTIONS
@@ -42,6 +42,17 @@ def test_a_connection_may_ask_for_another_generation() -> None:
     ]
     with pytest.raises(TypeError, match="ConnectionSection"):
         traits_of(ConnectionSection(name="odd", base_url="https://odd.example"))
+
+
+def test_where_a_mark_is_kept() -> None:
+    """A service that keeps no mark cannot tell two documents of one name apart; a raw body carries none."""
+    made = [*MADE, rossum("https://acme.example/api/v1", upload={"encoding": "body"})]
+    assert [_traits(one).keeps_mark for one in made] == [True, False, True, False]
+
+
+def _traits(connection: ConnectionSection) -> Traits:
+    with closing(open_backend(connection)) as backend:
+        return backend.traits
 
 
 def test_every_configurable_backend_is_listed() -> None:

@@ -18,6 +18,7 @@ from hotfolder.backends.bodies import (
     File,
     base64_length,
     base64_pieces,
+    disposition,
     exact,
     filled,
     json_base64,
@@ -124,6 +125,23 @@ def test_json() -> None:
         "FileContent": b64encode(b"content").decode(),
     }
     assert json.loads(written(json_base64(file(), {}, "c"))) == {"c": b64encode(b"content").decode()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bodys_name(name: str) -> None:
+    """The name beside a body is ASCII on the wire and the same text again for whoever reads it."""
+    header = disposition(name)["Content-Disposition"]
+    assert header.isascii()
+    assert header.isprintable()
+    read = message_from_bytes(f"Content-Disposition: {header}\n\n".encode())
+    assert read.get_filename() == name
+
+
+def test_a_bodys_name_as_in_the_specification() -> None:
+    """The name is encoded as in Rossum's own example."""
+    told = disposition("document \N{WRAPPED PRESENT}.pdf")["Content-Disposition"]
+    assert told == "attachment; filename*=utf-8''document%20%F0%9F%8E%81.pdf"
+    assert "filename*=utf-8''a%3Fb.pdf" in disposition("a\ud800b.pdf")["Content-Disposition"]
 
 
 def test_raw() -> None:

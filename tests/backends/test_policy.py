@@ -1,5 +1,6 @@
 """The table of statuses: every code has one meaning, and answers that came early mean less."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,22 @@ def test_record_says_what_to_do(status: int) -> None:
     assert record.messages[-1] == ADVICE.get(status, record.messages[-1])
     assert record.document_ids is None
     assert len(record.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [("https://a.example/#b", True), ("see above", False), (7, False), (None, False), (["https://x"], False)],
+)
+def test_the_page_that_explains_an_error(link: Any, shown: bool) -> None:  # noqa: FBT001
+    """An address in an error stands behind its words, in the reason and in the record; a yes's address is no page."""
+    profile = replace(PROFILE, link_paths=("url",))
+    mine = Judge(profile, rossum("https://acme.example"), Secrets(), lambda: 0.0)
+    reply = Reply(429, document={"detail": "Too fast.", "url": link})
+    with pytest.raises(Unavailable) as raised:
+        mine.upload(reply)
+    assert ("(Too fast.; see https://a.example/#b)" in str(raised.value)) == shown
+    assert ("see https://a.example/#b" in (mine.record(reply).messages or ())) == shown
+    assert "see" not in mine.says(Reply(202, document={"url": link, "detail": "x"})).replace("see above", "")
 
 
 def test_late_failure() -> None:

@@ -12,11 +12,12 @@ ROWS = """
 model
 allocator checks retry schedule states
 sidecar spool settings journal logs systemd unixsocket backends.base
-backends.bodies backends.moments backends.paths grounds
+backends.bodies backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
-backends.docdigitizer_links backends.policy backends.wire
+backends.docdigitizer_links backends.policy backends.rossum_objects backends.wire
 backends.channel
-backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list backends.rossum_search
+backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list
+backends.rossum_followup backends.rossum_search
 backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals

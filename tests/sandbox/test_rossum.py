@@ -278,6 +278,14 @@ def test_queue_filters_media_types(start, rossum, upload):
     assert rossum(server, "GET", "queues/8236").json()["settings"]["accepted_mime_types"] == ["image/*"]
 
 
+def test_name_in_the_path_is_ignored_for_forms(sandbox, rossum):
+    """In a form the name comes from the part; the one in the path counts for raw bodies alone."""
+    files = {"content": ("part.pdf", PDF)}
+    assert rossum(sandbox, "POST", "uploads/path.pdf?queue=8236", files=files).status_code == 202
+    assert rossum(sandbox, "POST", "uploads/path.pdf?queue=8236", content=PDF).status_code == 202
+    assert [one.file_name for one in sandbox.ledger.entries] == ["part.pdf", "path.pdf"]
+
+
 def test_inactive_queue_takes_nothing(start, upload):
     """A queue that is being deleted disables the import."""
     assert upload(start(rossum_queue_status="deletion_requested")).status_code == 400
