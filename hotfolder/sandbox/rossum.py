@@ -16,7 +16,8 @@ from hotfolder.sandbox.ledger import Entry
 from hotfolder.sandbox.multipart import Digest, MalformedForm, Part, TooLarge, file_name_of, read_form
 from hotfolder.sandbox.names import stored_name
 from hotfolder.sandbox.rossum_access import Access
-from hotfolder.sandbox.rossum_objects import Imported, Rossum, Upload, View
+from hotfolder.sandbox.rossum_objects import Imported, Rossum, Upload
+from hotfolder.sandbox.rossum_view import View
 from hotfolder.sandbox.signatures import media_type_of
 from hotfolder.sandbox.visit import Handle, Visit, endpoint
 from hotfolder.sandbox.world import World
