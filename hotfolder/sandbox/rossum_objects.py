@@ -1,5 +1,6 @@
 """Rossum's objects: uploads with their tasks, documents, annotations and duplicate relations."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,12 @@ class Imported:
     md5: str | None
     attachment_status: str | None
     upload: "Upload"
+    by_hook: bool = False
+    fate: Fate = Fate.IMPORTED
     reads: int = 0
+    ordered: str | None = None
+    """The annotation's status by order; None: as the looks at it bring it."""
+    messages: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -33,9 +39,13 @@ class Upload:
     upload_id: int
     queue_id: int
     at: float
-    fate: Fate
     metadata: dict[str, Any]
+    values: dict[str, Any]
+    failed: bool = False
+    """Whether its task fails."""
     files: list[Imported] = field(default_factory=list)
+    additional: list[Imported] = field(default_factory=list)
+    """What a hook added."""
     task_reads: int = 0
 
 
@@ -66,24 +76,53 @@ class Rossum:
     relations: dict[str, Relation] = field(default_factory=dict)
     """By the MD5 of the content."""
 
-    def add_upload(self, queue_id: int, at: float, fate: Fate, metadata: dict[str, Any]) -> Upload:
+    def add_upload(
+        self, queue_id: int, at: float, metadata: dict[str, Any], values: dict[str, Any]
+    ) -> Upload:
         """Make an upload and its task."""
         number = len(self.uploads)
-        upload = Upload(FIRST_TASK_ID + number, FIRST_UPLOAD_ID + number, queue_id, at, fate, metadata)
+        upload = Upload(FIRST_TASK_ID + number, FIRST_UPLOAD_ID + number, queue_id, at, metadata, values)
         self.tasks[upload.task_id] = self.uploads[upload.upload_id] = upload
         return upload
 
     def add_file(
-        self, upload: Upload, name: str, mime_type: str, sums: tuple[str, str | None], status: str | None
+        self,
+        upload: Upload,
+        name: str,
+        mime_type: str,
+        sums: tuple[str, str | None],
+        status: str | None,
+        fate: Fate = Fate.IMPORTED,
     ) -> Imported:
         """Add a document to an upload, with an annotation unless `status` says why there is none."""
-        annotated = status is None and upload.fate not in {Fate.NO_ANNOTATION, Fate.FAILED_TASK}
+        annotated = status is None and not upload.failed and fate is not Fate.NO_ANNOTATION
+        imported = self._add(upload, name, mime_type, sums, status, annotated=annotated)
+        imported.fate = fate
+        upload.files.append(imported)
+        self.identical.add((name, imported.sha256))
+        return imported
+
+    def add_by_hook(self, upload: Upload, name: str) -> None:
+        """Add a document that a hook made: it has an annotation like any other."""
+        no_content = hashlib.sha256().hexdigest(), None
+        added = self._add(upload, name, "application/pdf", no_content, None, annotated=True)
+        added.by_hook = True
+        upload.additional.append(added)
+
+    def _add(
+        self,
+        upload: Upload,
+        name: str,
+        mime_type: str,
+        sums: tuple[str, str | None],
+        status: str | None,
+        *,
+        annotated: bool,
+    ) -> Imported:
         annotation_id = FIRST_ANNOTATION_ID + len(self.annotations) if annotated else None
         document_id = FIRST_DOCUMENT_ID + len(self.documents)
         imported = Imported(document_id, annotation_id, name, mime_type, *sums, status, upload)
         self.documents[document_id] = imported
-        upload.files.append(imported)
-        self.identical.add((name, imported.sha256))
         if annotation_id is not None:
             self.annotations[annotation_id] = imported
             if imported.md5 is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from hotfolder.sandbox.faults import Fate
@@ -57,14 +58,16 @@ class View:
         }
         if running:
             return body
-        if upload.fate is Fate.FAILED_TASK:
+        if upload.failed:
             return body | {"status": "failed", "detail": "Import failed. Error id: 5a4d3b", "code": "error"}
         result = self.url("uploads", upload.upload_id)
-        return body | {"status": "succeeded", "content": {"upload": result}, "result_url": result}
+        content = None if self.options.rossum_nulls else {"upload": result}
+        return body | {"status": "succeeded", "content": content, "result_url": result}
 
     def upload(self, upload: Upload) -> dict[str, Any]:
         """Show an upload."""
-        return {
+        annotated = [*upload.files, *upload.additional]
+        shown = {
             "id": upload.upload_id,
             "url": self.url("uploads", upload.upload_id),
             "queue": self.url("queues", upload.queue_id),
@@ -72,10 +75,20 @@ class View:
             "creator": self.url("users", USER_ID),
             "created_at": moment_text(upload.at),
             "email": None,
-            "documents": self.urls("documents", [file.document_id for file in upload.files]),
-            "additional_documents": [],
-            "annotations": self.urls("annotations", [file.annotation_id for file in upload.files]),
+            "documents": self._mixed(1, self.urls("documents", [file.document_id for file in upload.files])),
+            "additional_documents": self.urls("documents", [file.document_id for file in upload.additional]),
+            "annotations": self._mixed(
+                2, self.urls("annotations", [file.annotation_id for file in annotated])
+            ),
         }
+        if self.options.rossum_nulls:
+            shown["creator"] = None
+            shown |= {name: shown[name] or None for name in ("additional_documents", "annotations")}
+        return shown
+
+    def _mixed(self, seed: int, urls: list[str]) -> list[str]:
+        """Return addresses in the order in which an upload shows them."""
+        return Random(seed).sample(urls, len(urls)) if self.options.rossum_shuffle else urls  # noqa: S311 — repeatable
 
     def document(self, file: Imported) -> dict[str, Any]:
         """Show a document."""
@@ -98,44 +111,89 @@ class View:
         }
 
     def annotation(self, file: Imported, annotation_id: int, relation: Relation | None) -> dict[str, Any]:
-        """Show an annotation; each look brings it nearer to the end of its import."""
-        importing = file.reads < self.options.rossum_annotation_polls
-        file.reads += 1
-        settled = "failed_import" if file.upload.fate is Fate.FAILED_IMPORT else "to_review"
+        """Show an annotation; each look brings it nearer to the end of its import, and beyond."""
+        status = self._status(file)
         url = self.url("annotations", annotation_id)
         created_at = moment_text(file.upload.at)
         absent = (
-            *("modifier", "modified_by", "modified_at", "assigned_at", "rir_poll_id", "messages", "email"),
+            *("modifier", "modified_by", "modified_at", "assigned_at", "rir_poll_id", "email"),
             *("email_thread", "suggested_edit", "prediction", "automation_blocker", "einvoice"),
             *("confirmed_at", "exported_at", "purged_at", "rejected_at", "deleted_at", "export_failed_at"),
             *("confirmed_by", "exported_by", "purged_by", "rejected_by", "deleted_by"),
         )
-        return dict.fromkeys(absent) | {
-            "id": annotation_id,
-            "url": url,
-            "status": "importing" if importing else settled,
-            "schema": self.url("schemas", SCHEMA_ID),
-            "content": f"{url}/content",
-            "queue": self.url("queues", file.upload.queue_id),
-            "document": self.url("documents", file.document_id),
-            "organization": self.url("organizations", ORGANIZATION_ID),
-            "creator": self.url("users", USER_ID),
-            "created_at": created_at,
-            "arrived_at": created_at,
-            "metadata": file.upload.metadata,
-            "relations": [self.url("relations", relation.number)] if relation else [],
-            "pages": [],
-            "assignees": [],
-            "labels": [],
-            "related_emails": [],
-            "time_spent": 0.0,
-            "automated": False,
-            "automatically_rejected": False,
-            "restricted_access": False,
-            "training_enabled": True,
-            "has_email_thread_with_replies": False,
-            "has_email_thread_with_new_replies": False,
+        happened = {f"{status}_at": created_at} if f"{status}_at" in absent else {}
+        return (
+            dict.fromkeys(absent)
+            | happened
+            | {
+                "id": annotation_id,
+                "url": url,
+                "status": status,
+                "messages": file.messages,
+                "schema": self.url("schemas", SCHEMA_ID),
+                "content": f"{url}/content",
+                "queue": self.url("queues", file.upload.queue_id),
+                "document": self.url("documents", file.document_id),
+                "organization": self.url("organizations", ORGANIZATION_ID),
+                "creator": self.url("users", USER_ID),
+                "created_at": created_at,
+                "arrived_at": created_at,
+                "metadata": {} if file.by_hook else file.upload.metadata,
+                "relations": [self.url("relations", relation.number)] if relation else [],
+                "pages": [],
+                "assignees": [],
+                "labels": [],
+                "related_emails": [],
+                "time_spent": 0.0,
+                "automated": False,
+                "automatically_rejected": False,
+                "restricted_access": False,
+                "training_enabled": True,
+                "has_email_thread_with_replies": False,
+                "has_email_thread_with_new_replies": False,
+            }
+        )
+
+    def _status(self, file: Imported) -> str:
+        """Return the status that this look sees."""
+        looks, importing = file.reads, self.options.rossum_annotation_polls
+        file.reads += 1
+        if file.ordered is not None:
+            return file.ordered
+        if looks < importing:
+            return "importing"
+        if file.fate is Fate.FAILED_IMPORT:
+            return "failed_import"
+        later = self.options.rossum_statuses
+        return later[min(looks - importing, len(later) - 1)]
+
+    def content(self, file: Imported, annotation_id: int) -> dict[str, Any]:
+        """Show what was read from a document: one section, whose first values are those it was sent with."""
+        sent = {name.removeprefix("upload:"): value for name, value in file.upload.values.items()}
+        found = {f"field_{n}": f"value {n}" for n in range(self.options.rossum_datapoints)}
+        url = f"{self.url('annotations', annotation_id)}/content"
+        section = annotation_id * 1_000_000
+        points = [
+            {
+                "id": section + n,
+                "url": f"{url}/{section + n}",
+                "schema_id": name,
+                "category": "datapoint",
+                "content": {"value": value, "page": 1, "position": [10, 10 * n, 90, 10 * n + 8]},
+                "validation_sources": [] if name in sent else ["score"],
+                "hidden": False,
+                "time_spent": 0.0,
+            }
+            for n, (name, value) in enumerate((sent | found).items(), 1)
+        ]
+        whole = {
+            "id": section,
+            "url": f"{url}/{section}",
+            "schema_id": "sandbox_section",
+            "category": "section",
+            "children": points,
         }
+        return {"content": [whole]}
 
     def relation(self, relation: Relation) -> dict[str, Any]:
         """Show the relation of identical documents."""
