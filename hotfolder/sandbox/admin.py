@@ -73,12 +73,14 @@ class Admin:
             wanted = dict(await _json(request))
         except (TypeError, ValueError) as error:
             return _refused(f"Expected an object: {error}")
-        if unknown := sorted(set(wanted) - {"tokens", "tasks"}):
-            return _refused(f"Expected `tokens` or `tasks`, not {', '.join(unknown)}")
+        if unknown := sorted(set(wanted) - {"tokens", "tasks", "uploads"}):
+            return _refused(f"Expected `tokens`, `tasks` or `uploads`, not {', '.join(unknown)}")
         if wanted.get("tokens") is True:
             self._world.expire_tokens()
         if wanted.get("tasks") is True:
             self._world.expire_tasks()
+        if wanted.get("uploads") is True:
+            self._world.expire_uploads()
         return reply({"expired": sorted(name for name, value in wanted.items() if value is True)})
 
 

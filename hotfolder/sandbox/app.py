@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 from hotfolder.sandbox import admin, digitoo, docdigitizer, rossum
 from hotfolder.sandbox.faults import Service
 from hotfolder.sandbox.ledger import RequestLine
+from hotfolder.sandbox.orders import Orders
 from hotfolder.sandbox.visit import Visit, endpoint
 from hotfolder.sandbox.world import World
 
@@ -20,15 +21,22 @@ class Application:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        three = (
+            rossum.RossumService(world),
+            digitoo.DigitooService(world),
+            docdigitizer.DocDigitizerService(world),
+        )
         services = (
-            (rossum.PREFIX, Service.ROSSUM, rossum.RossumService(world).routes()),
-            (digitoo.PREFIX, Service.DIGITOO, digitoo.DigitooService(world).routes()),
-            (docdigitizer.PREFIX, Service.DOCDIGITIZER, docdigitizer.DocDigitizerService(world).routes()),
+            (rossum.PREFIX, Service.ROSSUM, three[0].routes()),
+            (digitoo.PREFIX, Service.DIGITOO, three[1].routes()),
+            (docdigitizer.PREFIX, Service.DOCDIGITIZER, three[2].routes()),
         )
         mounts: list[BaseRoute] = [
             Mount(prefix, routes=[*routes, self._elsewhere(service)]) for prefix, service, routes in services
         ]
-        mounts.append(Mount(admin.PREFIX, routes=admin.Admin(world).routes()))
+        mounts.append(
+            Mount(admin.PREFIX, routes=[*admin.Admin(world).routes(), *Orders(world, *three).routes()])
+        )
         # DocDigitizer's links are paths from the root of its host: they lead somewhere here too
         mounts.append(Mount("", routes=services[-1][2]))
         self._router = Router(mounts)

@@ -12,8 +12,11 @@ from starlette.routing import Route
 
 from hotfolder.sandbox.answers import reply
 from hotfolder.sandbox.base64_json import read_base64_json
+from hotfolder.sandbox.callbacks import Caller
+from hotfolder.sandbox.digitoo_webhook import body_of, headers_of
 from hotfolder.sandbox.faults import Fate, Service
 from hotfolder.sandbox.ledger import Entry
+from hotfolder.sandbox.life import Life, Lives
 from hotfolder.sandbox.multipart import Digest, MalformedForm, TooLarge, read_form
 from hotfolder.sandbox.options import DigitooAnswer
 from hotfolder.sandbox.visit import Handle, Visit, endpoint
@@ -43,7 +46,7 @@ class Document:
     id: str
     sent: Sent
     at: float
-    status: str
+    life: Life
 
 
 class DigitooService:
@@ -52,6 +55,8 @@ class DigitooService:
     def __init__(self, world: World) -> None:
         self._world = world
         self._documents: dict[str, Document] = {}
+        self._caller = Caller(world, Service.DIGITOO)
+        self._lives = Lives(world)
 
     def routes(self) -> list[Route]:
         """Return the routes below `PREFIX`."""
@@ -62,6 +67,8 @@ class DigitooService:
             ("GET", "/api/v2/queues/{queue}", self._read_queue),
             ("GET", "/api/v2/queues/{queue}/documents", self._list_documents),
             ("GET", "/api/v2/documents/{id}", self._read_document),
+            ("GET", "/api/v2/documents/{id}/annotations", self._read_annotations),
+            ("GET", "/api/v2/documents/{id}/annotations-values", self._read_annotation_values),
         ]
         return [
             Route(path, endpoint(self._world, Service.DIGITOO, handle), methods=[method])
@@ -149,9 +156,14 @@ class DigitooService:
         return Sent(self._queue(visit, str(queue)), "json_base64", name, None, digest, fields)
 
     def _commit(self, visit: Visit, sent: Sent) -> Response:
-        status = "received" if visit.fate is Fate.IMPORTED else "extraction-errored"
-        document = Document(str(uuid.uuid4()), sent, time.time(), status)
-        self._documents[document.id] = document
+        options, number = self._world.options, str(uuid.uuid4())
+        good = visit.fate_of(sent.file_name) is Fate.IMPORTED
+        life = Life(
+            options.digitoo_statuses if good else ("extraction-errored",),
+            lambda status: self._tell(document, status),
+        )
+        document = self._documents[number] = Document(number, sent, time.time(), life)
+        self._lives.start(life, options.digitoo_status_every_s)
         self._world.ledger.commit(
             Entry(
                 number=self._world.ledger.next_upload(),
@@ -169,6 +181,20 @@ class DigitooService:
         )
         return reply(_answer(self._world.options.digitoo_answer, document.id))
 
+    def _tell(self, document: Document, status: str) -> None:
+        """Call the address that came with a document, where one did."""
+        url, options = document.sent.fields.get("notify_webhook_url"), self._world.options
+        if url:
+            body = body_of(options.digitoo_webhook_shape, document.id, document.sent.queue, status)
+            self._caller.call("POST", url, body, headers_of(options, body))
+
+    def order(self, number: str, status: str) -> bool:
+        """Give a document a status of any name; False where there is no such document."""
+        document = self._documents.get(number)
+        if document is not None:
+            document.life.order(status)
+        return document is not None
+
     async def _read_queue(self, visit: Visit) -> Response:
         self._authorize(visit)
         queue = self._queue(visit, visit.request.path_params["queue"])
@@ -181,23 +207,41 @@ class DigitooService:
         queue = self._queue(visit, visit.request.path_params["queue"])
         query = visit.request.query_params
         status = query.get("filters[status]")
-        found = [d for d in self._documents.values() if d.sent.queue == queue and status in {None, d.status}]
+        found = [
+            d for d in self._documents.values() if d.sent.queue == queue and status in {None, d.life.status}
+        ]
         found.reverse()
         size = min(max(visit.number("per_page", PAGE_SIZE), 1), PAGE_SIZE_MAX)
         page, pages = max(visit.number("page", 1), 1), max(1, -(-len(found) // size))
         return reply(
             {
-                "data": [_shown(document) for document in found[(page - 1) * size : page * size]],
+                "data": [
+                    _shown(document, document.life.status)
+                    for document in found[(page - 1) * size : page * size]
+                ],
                 "meta": {"current_page": page, "last_page": pages, "per_page": size, "total": len(found)},
             }
         )
 
-    async def _read_document(self, visit: Visit) -> Response:
+    def _found(self, visit: Visit) -> Document:
         self._authorize(visit)
         document = self._documents.get(visit.request.path_params["id"])
         if document is None:
             raise visit.problem(404)
-        return reply({"data": _shown(document)})
+        return document
+
+    async def _read_document(self, visit: Visit) -> Response:
+        document = self._found(visit)
+        return reply({"data": _shown(document, document.life.seen())})
+
+    async def _read_annotations(self, visit: Visit) -> Response:
+        read = [
+            {"key": name, "value": value, "page": 1} for name, value in _values(self._found(visit)).items()
+        ]
+        return reply({"data": read})
+
+    async def _read_annotation_values(self, visit: Visit) -> Response:
+        return reply({"data": _values(self._found(visit))})
 
 
 def _answer(shape: DigitooAnswer, document_id: str) -> Any:
@@ -213,13 +257,18 @@ def _answer(shape: DigitooAnswer, document_id: str) -> Any:
     }[shape]
 
 
-def _shown(document: Document) -> dict[str, Any]:
+def _values(document: Document) -> dict[str, str]:
+    """Return what was read from a document; invented, as the shape around it is."""
+    return {"document_number": document.id[:8], "supplier_name": "Sandbox"}
+
+
+def _shown(document: Document, status: str) -> dict[str, Any]:
     created_at = datetime.fromtimestamp(document.at, UTC).isoformat()
     return {
         "id": document.id,
         "file_name": document.sent.file_name,
         "queue_id": document.sent.queue,
-        "status": document.status,
+        "status": status,
         "created_at": created_at,
         "updated_at": created_at,
     }

@@ -3,17 +3,21 @@
 import mimetypes
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hotfolder.sandbox.answers import reply
+from hotfolder.sandbox.callbacks import Caller
+from hotfolder.sandbox.docdigitizer_callback import Callback, callback_of
 from hotfolder.sandbox.docdigitizer_v3 import ExtractService
 from hotfolder.sandbox.faults import Fate, Service
 from hotfolder.sandbox.ledger import Entry
+from hotfolder.sandbox.life import Life, Lives
 from hotfolder.sandbox.multipart import MalformedForm, Part, TooLarge, read_form
 from hotfolder.sandbox.options import IdPlace, KeyHeader
 from hotfolder.sandbox.visit import Handle, Visit, endpoint
@@ -21,8 +25,8 @@ from hotfolder.sandbox.world import World
 
 PREFIX = "/docdigitizer"
 MEDIA_TYPES = frozenset({"application/pdf", "image/jpeg", "image/png", "image/tiff"})
-SLA = timedelta(minutes=30)
-"""Of trial accounts (vendor's guide)."""
+CALLED_BACK = {"pending": "start", "success": "annotated", "reviewed": "annotated", "Invalid": "rejected"}
+"""The word for a status in a callback (vendor's guide); any other status is its own word."""
 PAGE_SIZE, PAGE_SIZE_MAX = 20, 100
 """Invented: each end point has its own default, and none is published."""
 
@@ -38,7 +42,8 @@ class Document:
     media_type: str
     tags: tuple[str, ...]
     at: float
-    fate: Fate
+    life: Life
+    callback: Callback
     task_reads: int = 0
 
 
@@ -49,17 +54,22 @@ class DocDigitizerService:
         self._world = world
         self._documents: dict[str, Document] = {}
         self._by_task: dict[str, Document] = {}
+        self._caller = Caller(world, Service.DOCDIGITIZER)
+        self._lives = Lives(world)
 
     def routes(self) -> list[Route]:
         """Return the routes below `PREFIX`."""
         plan: list[tuple[str, str, Handle]] = [
             ("POST", "/api/v1/documents/annotate", self._annotate),
             ("POST", "/api/v1/documents/annotate:{document_class}", self._annotate),
+            ("POST", "/api/v1/documents", self._annotate),
+            ("GET", "/api/v1/tasks", self._list_tasks),
             ("GET", "/api/v1/tasks/{id}", self._read_task),
             ("GET", "/api/v1/documents", self._list_documents),
             ("GET", "/api/v1/documents/{id}", self._read_document),
             ("GET", "/api/v1/documents/{id}/annotations", self._read_annotations),
             ("GET", "/api/v1/documents/{id}/reviews", self._read_reviews),
+            ("GET", "/api/v1/documents/{id}/assets", self._read_assets),
         ]
         routes = [
             Route(path, endpoint(self._world, Service.DOCDIGITIZER, handle), methods=[method])
@@ -102,17 +112,8 @@ class DocDigitizerService:
             for tag in visit.request.headers.get("x-docdigitizer-tag", "").split(",")
             if tag.strip()
         )
-        document = Document(
-            str(uuid.uuid4()),
-            str(uuid.uuid4()),
-            visit.request.path_params.get("document_class"),
-            kept.file_name or "",
-            media_type,
-            tags,
-            time.time(),
-            visit.fate,
-        )
-        self._documents[document.document_id] = self._by_task[document.task_id] = document
+        fields = {p.name: p.text.decode("utf-8", "replace") for p in parts if p.file_name is None}
+        document = self._taken(visit, kept.file_name or "", media_type, tags, callback_of(fields))
         self._world.ledger.commit(
             Entry(
                 number=self._world.ledger.next_upload(),
@@ -126,33 +127,80 @@ class DocDigitizerService:
                 arrived_at=visit.arrived_at,
                 ids={"document": document.document_id, "task": document.task_id},
                 tags=tags,
-                fields={p.name: p.text.decode("utf-8", "replace") for p in parts if p.file_name is None},
+                fields=fields,
                 dropped=tuple(part.file_name or "" for part in dropped),
             )
         )
         return self._accepted(visit, document)
 
+    def _taken(
+        self, visit: Visit, name: str, media_type: str, tags: tuple[str, ...], callback: Callback
+    ) -> Document:
+        options = self._world.options
+        good = visit.fate_of(name) is Fate.IMPORTED
+        life = Life(
+            options.docdigitizer_statuses if good else ("Invalid",),
+            lambda status: self._tell(document, status),
+        )
+        document_class = visit.request.path_params.get("document_class")
+        numbers = str(uuid.uuid4()), str(uuid.uuid4())
+        document = Document(*numbers, document_class, name, media_type, tags, time.time(), life, callback)
+        self._documents[document.document_id] = self._by_task[document.task_id] = document
+        self._tell(document, life.status)
+        self._lives.start(life, options.docdigitizer_status_every_s)
+        return document
+
+    def _tell(self, document: Document, status: str) -> None:
+        """Call the address that came with a document, where one did."""
+        word, name = CALLED_BACK.get(status, status), self._world.options.docdigitizer_callback_id
+        if document.callback.url:
+            self._caller.call(*document.callback.about({name: document.document_id, "status": word}))
+
+    def order(self, number: str, status: str) -> bool:
+        """Give a document a status of any name; False where there is no such document."""
+        document = self._documents.get(number)
+        if document is not None:
+            document.life.order(status)
+        return document is not None
+
     def _accepted(self, visit: Visit, document: Document) -> Response:
         place = self._world.options.docdigitizer_id
-        task = _task(document, "PENDING")
+        task = self._task(document, "PENDING")
         headers = {}
         if place is IdPlace.BODY:
             task["document_id"] = document.document_id
         if place is IdPlace.HEADER:
             headers["X-Document-Location"] = f"http://{visit.host}{PREFIX}{_path(document)}"
-        return reply({"detail": "Accepted", "status": 202, "task": task}, 202, headers)
+        status = self._world.options.docdigitizer_accepted
+        detail = "Accepted" if status == 202 else "Created"  # noqa: PLR2004 — HTTP status
+        return reply({"detail": detail, "status": status, "task": task}, status, headers)
+
+    def _task(self, document: Document, status: str) -> dict[str, Any]:
+        return {
+            "id": document.task_id,
+            "created": _naive(document.at),
+            "status": status,
+            "sla_moment": _naive(document.at + self._world.options.docdigitizer_sla_s),
+            "links": {"self": f"/api/v1/tasks/{document.task_id}", "collection": "/api/v1/tasks"},
+        }
+
+    def _looked_at(self, document: Document) -> str:
+        """Return the status of a task, without counting this as a look."""
+        pending = document.task_reads < self._world.options.docdigitizer_task_polls
+        return "PENDING" if pending else "DONE"
 
     async def _read_task(self, visit: Visit) -> Response:
         self._authorize(visit)
         document = self._by_task.get(visit.request.path_params["id"])
         if document is None or document.at < self._world.task_horizon:
             raise visit.problem(404)
-        pending = document.task_reads < self._world.options.docdigitizer_task_polls
+        status = self._looked_at(document)
+        pending = status == "PENDING"
         document.task_reads += 1
         body: dict[str, Any] = {
             "detail": "OK",
             "status": 200,
-            "task": _task(document, "PENDING" if pending else "DONE"),
+            "task": self._task(document, status),
         }
         if self._world.options.docdigitizer_id is not IdPlace.LATER or not pending:
             body["document"] = {"id": document.document_id, "links": _links(document)}
@@ -167,43 +215,71 @@ class DocDigitizerService:
 
     async def _read_document(self, visit: Visit) -> Response:
         document = self._found(visit)
-        shown = self._shown(document) | {"annotations": {"data": {}}}
+        shown = self._shown(document, document.life.seen())
+        shown |= {"annotations": {"data": _read(document, shown["annotation_status"])}}
         return reply({"detail": "OK", "status": 200, "document": shown})
 
     async def _read_annotations(self, visit: Visit) -> Response:
         document = self._found(visit)
-        return reply({"detail": "OK", "status": 200, "annotations": {"data": {}, "links": _links(document)}})
+        node = {"data": _read(document, document.life.status), "links": _links(document)}
+        return reply({"detail": "OK", "status": 200, "annotations": node})
 
     async def _read_reviews(self, visit: Visit) -> Response:
         document = self._found(visit)
-        return reply({"detail": "OK", "status": 200, "reviews": {"data": [], "links": _links(document)}})
+        reviewed = document.life.status == "reviewed"
+        data = [{"reviewed": _naive(document.at), "corrected": ["total"]}] if reviewed else []
+        return reply({"detail": "OK", "status": 200, "reviews": {"data": data, "links": _links(document)}})
+
+    async def _read_assets(self, visit: Visit) -> Response:
+        document = self._found(visit)
+        original = {"name": document.file_name, "media_type": document.media_type, "kind": "original"}
+        return reply(
+            {"detail": "OK", "status": 200, "assets": {"data": [original], "links": _links(document)}}
+        )
 
     async def _list_documents(self, visit: Visit) -> Response:
+        documents = list(self._documents.values())
+        return self._page(visit, "documents", documents, lambda one: self._shown(one, one.life.status))
+
+    async def _list_tasks(self, visit: Visit) -> Response:
+        documents = list(self._documents.values())
+        return self._page(visit, "tasks", documents, lambda one: self._task(one, self._looked_at(one)))
+
+    def _page(
+        self,
+        visit: Visit,
+        name: str,
+        documents: Sequence[Document],
+        show: Callable[[Document], dict[str, Any]],
+    ) -> Response:
+        """Answer with the page at the query's cursor; a broken cursor leads to the first page."""
         self._authorize(visit)
         query = visit.request.query_params
         size_text = query.get("maxRetrieve", str(PAGE_SIZE))
         if not size_text.isdecimal():
             raise visit.problem(400, "maxRetrieve must be a whole number")
         size = min(max(int(size_text), 1), PAGE_SIZE_MAX)
-        start = _position(query.get("cursorId"), len(self._documents))
-        page = list(self._documents.values())[start or 0 :][:size]
+        breaks = self._world.options.docdigitizer_cursor_breaks_after
+        reach = len(documents) if breaks is None else min(len(documents), breaks * size - 1)
+        start = _position(query.get("cursorId"), reach)
+        page = documents[start or 0 :][:size]
         end = (start or 0) + len(page)
         headers = {
-            "X-More-Results-Available": str(end < len(self._documents)).lower(),
+            "X-More-Results-Available": str(end < len(documents)).lower(),
             "X-Cursor-ID": f"c{end}",
             "X-Cursor-Was-Broken": str(start is None).lower(),
         }
-        body = {"detail": "OK", "status": 200, "documents": [self._shown(document) for document in page]}
+        body = {"detail": "OK", "status": 200, name: [show(document) for document in page]}
         return reply(body, headers=headers)
 
-    def _shown(self, document: Document) -> dict[str, Any]:
+    def _shown(self, document: Document, status: str) -> dict[str, Any]:
         shown = {
             "id": document.document_id,
             "name": document.file_name,
             "created": _naive(document.at),
             "document_class": document.document_class,
             "media_type": document.media_type,
-            "annotation_status": "success" if document.fate is Fate.IMPORTED else "Invalid",
+            "annotation_status": status,
             "links": _links(document),
         }
         return shown | {"tags": list(document.tags)} if self._world.options.docdigitizer_lists_tags else shown
@@ -216,12 +292,18 @@ def _media_type(file: Part) -> str:
     return mimetypes.guess_type(file.file_name or "")[0] or ""
 
 
-def _position(cursor: str | None, length: int) -> int | None:
-    """Return where a page starts; None for a broken cursor, which starts again."""
+def _read(document: Document, status: str) -> dict[str, Any]:
+    """Return what the engine read from a document; invented, since each customer has a schema of his own."""
+    known = status in {"success", "reviewed"}
+    return {"document_class": document.document_class, "total": "121.00"} if known else {}
+
+
+def _position(cursor: str | None, reach: int) -> int | None:
+    """Return where a page starts; None for a broken cursor, one that leads further than `reach` too."""
     if cursor is None:
         return 0
     number = cursor.removeprefix("c")
-    return int(number) if cursor.startswith("c") and number.isdecimal() and int(number) <= length else None
+    return int(number) if cursor.startswith("c") and number.isdecimal() and int(number) <= reach else None
 
 
 def _naive(seconds: float) -> str:
@@ -241,14 +323,4 @@ def _links(document: Document) -> dict[str, str]:
         "collection": "/api/v1/documents",
         "reviews": f"{path}/reviews",
         "self": path,
-    }
-
-
-def _task(document: Document, status: str) -> dict[str, Any]:
-    return {
-        "id": document.task_id,
-        "created": _naive(document.at),
-        "status": status,
-        "sla_moment": _naive(document.at + SLA.total_seconds()),
-        "links": {"self": f"/api/v1/tasks/{document.task_id}", "collection": "/api/v1/tasks"},
     }

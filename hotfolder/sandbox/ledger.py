@@ -51,6 +51,22 @@ class RequestLine:
     """None while it runs, and where no answer was given."""
 
 
+@dataclass(slots=True)
+class Call:
+    """One call that a service made, or would have made if the address were on loopback."""
+
+    service: str
+    method: str
+    url: str
+    body: str
+    headers: Mapping[str, str]
+    at: float = 0.0
+    status: int | None = None
+    """Of the answer; None where there was none."""
+    error: str | None = None
+    tries: int = 0
+
+
 class Ledger:
     """What was received; written by the server's thread, readable from any."""
 
@@ -58,6 +74,8 @@ class Ledger:
         self._entries: list[Entry] = []
         self._requests: deque[RequestLine] = deque(maxlen=RECENT_REQUESTS)
         self._uploads = 0
+        self.calls: deque[Call] = deque(maxlen=RECENT_REQUESTS)
+        """The most recent calls that the services made."""
         self.counts: Counter[str] = Counter()
         """Requests by `METHOD /service`."""
 
@@ -76,9 +94,10 @@ class Ledger:
         self.counts[f"{line.method} /{line.path.lstrip('/').partition('/')[0]}"] += 1
 
     def clear(self) -> None:
-        """Forget documents and requests; upload numbers go on."""
+        """Forget documents, requests and calls; upload numbers go on."""
         self._entries.clear()
         self._requests.clear()
+        self.calls.clear()
         self.counts.clear()
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,6 +46,14 @@ class ExtractError(StrEnum):
     FAILED = "failed"
 
 
+class WebhookShape(StrEnum):
+    """What Digitoo's call about a document looks like: three are documented."""
+
+    CONNECTOR = "connector"
+    DOCUMENT = "document"
+    SUBSCRIPTION = "subscription"
+
+
 class SandboxOptions(BaseModel):
     """The choices, with defaults that behave like the services; sizes in bytes, times in seconds."""
 
@@ -66,6 +75,16 @@ class SandboxOptions(BaseModel):
     """Scheme and host of the object URLs, where they shall differ from the address called."""
     rossum_token_lifetime_s: float = 162 * 3600.0
     """Default and maximum of the service (API docs, authentication)."""
+    rossum_statuses: tuple[str, ...] = Field(("to_review",), min_length=1)
+    """What an annotation becomes after its import, one a look; the last one stays."""
+    rossum_hook_documents: int = Field(0, ge=0)
+    """How many documents a hook of the queue adds to each upload."""
+    rossum_shuffle: bool = False
+    """Whether an upload names its documents and annotations in another order than that of its files."""
+    rossum_nulls: bool = False
+    """Whether what may be null is null: a task's content, an upload's creator and its empty lists."""
+    rossum_datapoints: int = Field(2, ge=0)
+    """How many values an annotation's content has."""
     rossum_relations: bool = True
     """Whether duplicates get a relation, whose key is an MD5; False saves hashing twice."""
 
@@ -78,6 +97,25 @@ class SandboxOptions(BaseModel):
     """False: the list of a queue's documents is 404, as with a role that may only upload."""
     digitoo_token_lifetime_s: float = 3600.0
     """Invented: the service tells its own in `expires_at`."""
+    digitoo_statuses: tuple[str, ...] = Field(("received",), min_length=1)
+    """What a document is from its upload on, one a look at it; the last one stays."""
+    digitoo_status_every_s: float | None = Field(None, ge=0.0)
+    """The next status comes by itself after so many seconds; None: only looks and orders bring it."""
+    digitoo_webhook_shape: WebhookShape = WebhookShape.CONNECTOR
+    digitoo_webhook_secret: str | None = None
+    """Key of the signature (HMAC of the body); None: calls are not signed."""
+    digitoo_webhook_header: str = "X-Signature"
+    """Invented, as is everything about the signature: the vendor only says that there can be one."""
+    digitoo_webhook_algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    digitoo_webhook_encoding: Literal["hex", "base64"] = "hex"
+    digitoo_webhook_prefix: str = ""
+
+    webhook_repeats: int = Field(1, ge=1)
+    """How many times each call is made."""
+    webhook_spread_s: float = Field(0.0, ge=0.0)
+    """Each call waits up to so long, so that calls overtake each other."""
+    webhook_tries: int = Field(1, ge=1)
+    """How many times a call is tried until its answer is a 2xx."""
 
     extract_max_bytes: int | None = 50 * MIB
     """What DocDigitizer's v3 takes: 50 MB (vendor's page of the end point)."""
@@ -96,6 +134,18 @@ class SandboxOptions(BaseModel):
     docdigitizer_id: IdPlace = IdPlace.BODY
     docdigitizer_task_polls: int = Field(1, ge=0)
     """How many times a task answers `PENDING` (and, with `later`, hides the document's id)."""
+    docdigitizer_statuses: tuple[str, ...] = Field(("success",), min_length=1)
+    """A document's `annotation_status` from its upload on, one a look at it; the last one stays."""
+    docdigitizer_status_every_s: float | None = Field(None, ge=0.0)
+    """The next status comes by itself after so many seconds; None: only looks and orders bring it."""
+    docdigitizer_accepted: Literal[201, 202] = 202
+    """The good answer to an upload: the specification knows both."""
+    docdigitizer_sla_s: float = 1800.0
+    """From the upload to the SLA moment: half an hour for trial accounts; below 0 it has passed."""
+    docdigitizer_cursor_breaks_after: int | None = Field(None, ge=1)
+    """How many pages a cursor leads on; beyond it is broken, and the list begins again."""
+    docdigitizer_callback_id: Literal["document_id", "docid"] = "document_id"
+    """What a callback calls the document's id: the guide's words and its example disagree."""
     docdigitizer_lists_tags: bool = True
     """Whether the list of documents shows the tags that they came with."""
 

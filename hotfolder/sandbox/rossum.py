@@ -11,12 +11,13 @@ from starlette.routing import Route
 
 from hotfolder.sandbox import rossum_lists
 from hotfolder.sandbox.answers import Problem, reply
-from hotfolder.sandbox.faults import Service
+from hotfolder.sandbox.faults import Fate, Service
 from hotfolder.sandbox.ledger import Entry
 from hotfolder.sandbox.multipart import Digest, MalformedForm, Part, TooLarge, file_name_of, read_form
 from hotfolder.sandbox.names import stored_name
 from hotfolder.sandbox.rossum_access import Access
-from hotfolder.sandbox.rossum_objects import Imported, Rossum, Upload, View
+from hotfolder.sandbox.rossum_objects import Imported, Rossum, Upload
+from hotfolder.sandbox.rossum_view import View
 from hotfolder.sandbox.signatures import media_type_of
 from hotfolder.sandbox.visit import Handle, Visit, endpoint
 from hotfolder.sandbox.world import World
@@ -41,6 +42,7 @@ class RossumService:
             ("POST", "/uploads", self._create_upload),
             ("GET", "/tasks/{id:int}", self._read_task),
             ("GET", "/annotations/{id:int}", self._read_annotation),
+            ("GET", "/annotations/{id:int}/content", self._read_content),
             ("GET", "/annotations", self._list_annotations),
             ("GET", "/uploads/{id:int}", self._read_upload),
             ("GET", "/documents/{id:int}", self._read_document),
@@ -142,10 +144,13 @@ class RossumService:
     def _commit(
         self, visit: Visit, queue_id: int, files: list[Part], extra: dict[str, Any], encoding: str
     ) -> Response:
-        upload = self._objects.add_upload(queue_id, time.time(), visit.fate, extra.get("metadata", {}))
+        extras = extra.get("metadata", {}), extra.get("values", {})
+        upload = self._objects.add_upload(queue_id, time.time(), *extras)
+        fates = [visit.fate_of(part.file_name) for part in files]
+        upload.failed = Fate.FAILED_TASK in fates
         number = self._world.ledger.next_upload()
-        for part in files:
-            imported = self._import(upload, part)
+        for part, fate in zip(files, fates, strict=True):
+            imported = self._import(upload, part, fate)
             self._world.ledger.commit(
                 Entry(
                     number=number,
@@ -162,15 +167,26 @@ class RossumService:
                     values=extra.get("values"),
                 )
             )
+        for count in range(self._world.options.rossum_hook_documents * (not upload.failed)):
+            self._objects.add_by_hook(upload, f"added by a hook {count + 1}.pdf")
         return reply({"url": self._view(visit).url("tasks", upload.task_id)}, 202)
 
-    def _import(self, upload: Upload, part: Part) -> Imported:
+    def _import(self, upload: Upload, part: Part, fate: Fate) -> Imported:
         mime_type = media_type_of(part.digest.head)
         accepted = self._world.options.rossum_accepted_mime_types
         filtered = bool(accepted) and not any(fnmatchcase(mime_type, glob) for glob in accepted)
         status = "filtered_by_queue_mime_type" if filtered else None
         sums = part.digest.sha256, part.digest.md5
-        return self._objects.add_file(upload, stored_name(part.file_name or ""), mime_type, sums, status)
+        name = stored_name(part.file_name or "")
+        return self._objects.add_file(upload, name, mime_type, sums, status, fate)
+
+    def order(self, number: int | None, status: str, messages: list[dict[str, Any]] | None) -> list[int]:
+        """Give an annotation, or all of them, a status of any name; returns whose it is now."""
+        annotations = self._objects.annotations
+        chosen = [n for n in annotations if number in {None, n}]
+        for one in chosen:
+            annotations[one].ordered, annotations[one].messages = status, messages
+        return chosen
 
     # Reading back
 
@@ -200,7 +216,10 @@ class RossumService:
         return reply(self._view(visit).user(self._world.credentials.rossum_username))
 
     async def _read_upload(self, visit: Visit) -> Response:
-        return reply(self._view(visit).upload(self._found(visit, self._objects.uploads)))
+        upload: Upload = self._found(visit, self._objects.uploads)
+        if upload.at < self._world.upload_horizon:
+            raise visit.problem(404)
+        return reply(self._view(visit).upload(upload))
 
     async def _read_document(self, visit: Visit) -> Response:
         return reply(self._view(visit).document(self._found(visit, self._objects.documents)))
@@ -209,6 +228,10 @@ class RossumService:
         file: Imported = self._found(visit, self._objects.annotations)
         number = visit.request.path_params["id"]
         return reply(self._view(visit).annotation(file, number, self._objects.relation_of(file)))
+
+    async def _read_content(self, visit: Visit) -> Response:
+        file: Imported = self._found(visit, self._objects.annotations)
+        return reply(self._view(visit).content(file, visit.request.path_params["id"]))
 
     async def _read_queue(self, visit: Visit) -> Response:
         queues = {number: number for number in self._world.options.rossum_queues}

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from hotfolder.sandbox.answers import Problem, reply
-from hotfolder.sandbox.rossum_objects import USER_ID, Imported, Relation, Rossum, View
+from hotfolder.sandbox.rossum_objects import USER_ID, Imported, Relation, Rossum
+from hotfolder.sandbox.rossum_view import View
 from hotfolder.sandbox.visit import Visit
 
 PAGE_SIZE, PAGE_SIZE_MAX = 20, 100

@@ -1,24 +1,14 @@
 """Rossum's objects: uploads with their tasks, documents, annotations and duplicate relations."""
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hotfolder.sandbox.faults import Fate
-from hotfolder.sandbox.options import SandboxOptions
 
 ORGANIZATION_ID, USER_ID, WORKSPACE_ID, SCHEMA_ID = 406, 10775, 7540, 31336
 FIRST_TASK_ID, FIRST_UPLOAD_ID, FIRST_DOCUMENT_ID, FIRST_ANNOTATION_ID = 315509, 314528, 254322, 104322
 """The identifiers of the specification's examples; the sandbox counts up from them."""
-
-TASK_LIFETIME = timedelta(hours=6)
-"""As in the recorded answers of the official client's tests."""
-
-
-def moment_text(seconds: float) -> str:
-    """Write seconds since 1970 the way Rossum does: UTC, microseconds, `Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(slots=True)
@@ -33,7 +23,12 @@ class Imported:
     md5: str | None
     attachment_status: str | None
     upload: "Upload"
+    by_hook: bool = False
+    fate: Fate = Fate.IMPORTED
     reads: int = 0
+    ordered: str | None = None
+    """The annotation's status by order; None: as the looks at it bring it."""
+    messages: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -44,9 +39,13 @@ class Upload:
     upload_id: int
     queue_id: int
     at: float
-    fate: Fate
     metadata: dict[str, Any]
+    values: dict[str, Any]
+    failed: bool = False
+    """Whether its task fails."""
     files: list[Imported] = field(default_factory=list)
+    additional: list[Imported] = field(default_factory=list)
+    """What a hook added."""
     task_reads: int = 0
 
 
@@ -77,24 +76,53 @@ class Rossum:
     relations: dict[str, Relation] = field(default_factory=dict)
     """By the MD5 of the content."""
 
-    def add_upload(self, queue_id: int, at: float, fate: Fate, metadata: dict[str, Any]) -> Upload:
+    def add_upload(
+        self, queue_id: int, at: float, metadata: dict[str, Any], values: dict[str, Any]
+    ) -> Upload:
         """Make an upload and its task."""
         number = len(self.uploads)
-        upload = Upload(FIRST_TASK_ID + number, FIRST_UPLOAD_ID + number, queue_id, at, fate, metadata)
+        upload = Upload(FIRST_TASK_ID + number, FIRST_UPLOAD_ID + number, queue_id, at, metadata, values)
         self.tasks[upload.task_id] = self.uploads[upload.upload_id] = upload
         return upload
 
     def add_file(
-        self, upload: Upload, name: str, mime_type: str, sums: tuple[str, str | None], status: str | None
+        self,
+        upload: Upload,
+        name: str,
+        mime_type: str,
+        sums: tuple[str, str | None],
+        status: str | None,
+        fate: Fate = Fate.IMPORTED,
     ) -> Imported:
         """Add a document to an upload, with an annotation unless `status` says why there is none."""
-        annotated = status is None and upload.fate not in {Fate.NO_ANNOTATION, Fate.FAILED_TASK}
+        annotated = status is None and not upload.failed and fate is not Fate.NO_ANNOTATION
+        imported = self._add(upload, name, mime_type, sums, status, annotated=annotated)
+        imported.fate = fate
+        upload.files.append(imported)
+        self.identical.add((name, imported.sha256))
+        return imported
+
+    def add_by_hook(self, upload: Upload, name: str) -> None:
+        """Add a document that a hook made: it has an annotation like any other."""
+        no_content = hashlib.sha256().hexdigest(), None
+        added = self._add(upload, name, "application/pdf", no_content, None, annotated=True)
+        added.by_hook = True
+        upload.additional.append(added)
+
+    def _add(
+        self,
+        upload: Upload,
+        name: str,
+        mime_type: str,
+        sums: tuple[str, str | None],
+        status: str | None,
+        *,
+        annotated: bool,
+    ) -> Imported:
         annotation_id = FIRST_ANNOTATION_ID + len(self.annotations) if annotated else None
         document_id = FIRST_DOCUMENT_ID + len(self.documents)
         imported = Imported(document_id, annotation_id, name, mime_type, *sums, status, upload)
         self.documents[document_id] = imported
-        upload.files.append(imported)
-        self.identical.add((name, imported.sha256))
         if annotation_id is not None:
             self.annotations[annotation_id] = imported
             if imported.md5 is not None:
@@ -106,164 +134,3 @@ class Rossum:
         """Return the relation that a document's annotation belongs to, if there is a duplicate."""
         relation = self.relations.get(file.md5 or "")
         return relation if relation is not None and relation.shown else None
-
-
-class View:
-    """Objects as the API shows them, with addresses below `base` (`https://host/api/v1`)."""
-
-    def __init__(self, base: str, options: SandboxOptions) -> None:
-        self.base = base
-        self.options = options
-
-    def url(self, kind: str, number: int) -> str:
-        """Return the address of an object."""
-        return f"{self.base}/{kind}/{number}"
-
-    def urls(self, kind: str, numbers: Sequence[int | None]) -> list[str]:
-        """Return the addresses of those objects that exist."""
-        return [self.url(kind, number) for number in numbers if number is not None]
-
-    def task(self, upload: Upload) -> dict[str, Any]:
-        """Show a task; each look brings it nearer to its end."""
-        running = upload.task_reads < self.options.rossum_task_polls
-        upload.task_reads += 1
-        body: dict[str, Any] = {
-            "id": upload.task_id,
-            "url": self.url("tasks", upload.task_id),
-            "type": "upload_created",
-            "status": "running",
-            "expires_at": moment_text(upload.at + TASK_LIFETIME.total_seconds()),
-            "detail": None,
-            "content": None,
-            "code": None,
-            "result_url": None,
-        }
-        if running:
-            return body
-        if upload.fate is Fate.FAILED_TASK:
-            return body | {"status": "failed", "detail": "Import failed. Error id: 5a4d3b", "code": "error"}
-        result = self.url("uploads", upload.upload_id)
-        return body | {"status": "succeeded", "content": {"upload": result}, "result_url": result}
-
-    def upload(self, upload: Upload) -> dict[str, Any]:
-        """Show an upload."""
-        return {
-            "id": upload.upload_id,
-            "url": self.url("uploads", upload.upload_id),
-            "queue": self.url("queues", upload.queue_id),
-            "organization": self.url("organizations", ORGANIZATION_ID),
-            "creator": self.url("users", USER_ID),
-            "created_at": moment_text(upload.at),
-            "email": None,
-            "documents": self.urls("documents", [file.document_id for file in upload.files]),
-            "additional_documents": [],
-            "annotations": self.urls("annotations", [file.annotation_id for file in upload.files]),
-        }
-
-    def document(self, file: Imported) -> dict[str, Any]:
-        """Show a document."""
-        url = self.url("documents", file.document_id)
-        return {
-            "id": file.document_id,
-            "url": url,
-            "s3_name": f"{file.document_id:032x}",
-            "parent": None,
-            "email": None,
-            "mime_type": file.mime_type,
-            "creator": self.url("users", USER_ID),
-            "created_at": moment_text(file.upload.at),
-            "arrived_at": moment_text(file.upload.at),
-            "original_file_name": file.file_name,
-            "content": f"{url}/content",
-            "attachment_status": file.attachment_status,
-            "metadata": {},
-            "annotations": self.urls("annotations", [file.annotation_id]),
-        }
-
-    def annotation(self, file: Imported, annotation_id: int, relation: Relation | None) -> dict[str, Any]:
-        """Show an annotation; each look brings it nearer to the end of its import."""
-        importing = file.reads < self.options.rossum_annotation_polls
-        file.reads += 1
-        settled = "failed_import" if file.upload.fate is Fate.FAILED_IMPORT else "to_review"
-        url = self.url("annotations", annotation_id)
-        created_at = moment_text(file.upload.at)
-        absent = (
-            *("modifier", "modified_by", "modified_at", "assigned_at", "rir_poll_id", "messages", "email"),
-            *("email_thread", "suggested_edit", "prediction", "automation_blocker", "einvoice"),
-            *("confirmed_at", "exported_at", "purged_at", "rejected_at", "deleted_at", "export_failed_at"),
-            *("confirmed_by", "exported_by", "purged_by", "rejected_by", "deleted_by"),
-        )
-        return dict.fromkeys(absent) | {
-            "id": annotation_id,
-            "url": url,
-            "status": "importing" if importing else settled,
-            "schema": self.url("schemas", SCHEMA_ID),
-            "content": f"{url}/content",
-            "queue": self.url("queues", file.upload.queue_id),
-            "document": self.url("documents", file.document_id),
-            "organization": self.url("organizations", ORGANIZATION_ID),
-            "creator": self.url("users", USER_ID),
-            "created_at": created_at,
-            "arrived_at": created_at,
-            "metadata": file.upload.metadata,
-            "relations": [self.url("relations", relation.number)] if relation else [],
-            "pages": [],
-            "assignees": [],
-            "labels": [],
-            "related_emails": [],
-            "time_spent": 0.0,
-            "automated": False,
-            "automatically_rejected": False,
-            "restricted_access": False,
-            "training_enabled": True,
-            "has_email_thread_with_replies": False,
-            "has_email_thread_with_new_replies": False,
-        }
-
-    def relation(self, relation: Relation) -> dict[str, Any]:
-        """Show the relation of identical documents."""
-        return {
-            "id": relation.number,
-            "type": "duplicate",
-            "key": relation.md5,
-            "parent": None,
-            "annotations": self.urls("annotations", relation.annotations),
-            "url": self.url("relations", relation.number),
-        }
-
-    def queue(self, queue_id: int) -> dict[str, Any]:
-        """Show a queue."""
-        return {
-            "id": queue_id,
-            "name": f"Sandbox {queue_id}",
-            "url": self.url("queues", queue_id),
-            "workspace": self.url("workspaces", WORKSPACE_ID),
-            "connector": None,
-            "schema": self.url("schemas", SCHEMA_ID),
-            "inbox": None,
-            "counts": {},
-            "users": [self.url("users", USER_ID)],
-            "hooks": [],
-            "webhooks": [],
-            "locale": "en_GB",
-            "metadata": {},
-            "settings": {"accepted_mime_types": list(self.options.rossum_accepted_mime_types)},
-            "status": self.options.rossum_queue_status,
-        }
-
-    def user(self, name: str) -> dict[str, Any]:
-        """Show the one user."""
-        return {
-            "id": USER_ID,
-            "url": self.url("users", USER_ID),
-            "username": name,
-            "email": name,
-            "first_name": "Sandbox",
-            "last_name": "Scanner",
-            "date_joined": "2024-01-01T00:00:00.000000Z",
-            "organization": self.url("organizations", ORGANIZATION_ID),
-            "queues": self.urls("queues", self.options.rossum_queues),
-            "groups": [],
-            "is_active": True,
-            "auth_type": "password",
-        }

@@ -256,5 +256,5 @@ Digitoo       {server.digitoo_url}
               queue {options.digitoo_queues[0]}
 DocDigitizer  {server.docdigitizer_url}, v3 {server.docdigitizer_v3_url}
               API key {a.docdigitizer_api_key}
-Admin         {server.origin}/admin/ledger, /requests, /scenario, /passwords, /expire
+Admin         {server.origin}/admin/ledger, /requests, /calls, /scenario, /passwords, /expire, /annotations, /documents
 """

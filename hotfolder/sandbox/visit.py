@@ -1,7 +1,6 @@
 """One request on its way through a service, and the faults that strike it."""
 
 import asyncio
-import contextlib
 import select
 import socket
 import struct
@@ -47,6 +46,7 @@ class Visit:
         self.service = service
         self.request = request
         self.fate = Fate.IMPORTED
+        self._fates: dict[str, Fate] = {}
         self._moment = Moment.BEFORE_BODY
         self._fault: Do | None = None
 
@@ -74,6 +74,10 @@ class Visit:
         if self._fault is None and self.fate is Fate.IMPORTED:
             self._choose(file_name)
             await self._reach(self._moment)
+
+    def fate_of(self, file_name: str | None) -> Fate:
+        """Return what becomes of one file of the request: its own rule counts, then the request's."""
+        return self._fates.get(file_name or "", self.fate)
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body piece by piece; a fault mid-body strikes once half of it has arrived."""
@@ -111,7 +115,7 @@ class Visit:
         fault, self._fault = self._fault, None
         if fault is None:
             return answer
-        await self._pause(fault.delay_s)
+        await self.world.pause(fault.delay_s)
         if fault.truncated_json:
             whole = bytes(answer.body)
             return Response(whole[: len(whole) // 2], answer.status_code, media_type="application/json")
@@ -123,7 +127,11 @@ class Visit:
         request = self.request
         fault = self.world.script.choose(self.service, request.method, request.scope["path"], file_name)
         if fault is not None and fault.fate is not None:
-            self.fate = fault.fate
+            if file_name is None:
+                self.fate = fault.fate
+            else:
+                self._fates[file_name] = fault.fate
+                fault = fault if fault.delay_s else None  # the next file has a fate of its own
         self._fault = fault
 
     async def _reach(self, moment: Moment) -> None:
@@ -133,7 +141,7 @@ class Visit:
         if fault is None or fault.moment > moment:
             return
         self._fault = None
-        await self._pause(fault.delay_s)
+        await self.world.pause(fault.delay_s)
         response = await self._act(fault)
         if response is not None:
             raise _Struck(response)
@@ -171,12 +179,6 @@ class Visit:
             headers["Retry-After"] = moment if limit.date else str(limit.retry_after_s)
         return reply(error_body(self.service, 429), 429, headers)
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but not beyond the stop of the server."""
-        if seconds:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.world.closing.wait(), seconds)
-
     async def _hang(self) -> None:
         """Wait until the client is gone; where the body is not read, only the kernel knows of a reset.
 
@@ -185,7 +187,7 @@ class Visit:
         poller = select.poll()
         poller.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP | select.POLLHUP)
         while not (self.world.closing.is_set() or self._transport.is_closing() or poller.poll(0)):
-            await self._pause(HANG_CHECK_S)
+            await self.world.pause(HANG_CHECK_S)
         self._abort()
 
     def _abort(self) -> None:

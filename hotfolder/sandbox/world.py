@@ -1,6 +1,7 @@
 """The state that the three services and the admin endpoint share."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -46,8 +47,16 @@ class World:
     tokens: dict[Service, Tokens] = field(default_factory=lambda: {s: Tokens() for s in Service})
     task_horizon: float = 0.0
     """Tasks made before this moment (seconds since 1970) have expired."""
+    upload_horizon: float = 0.0
+    """Rossum's uploads made before this moment are not found any more."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops, renewed when it starts again; hanging requests end with it."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the stop of the server."""
+        if seconds:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), seconds)
 
     def play(self, scenario: Scenario) -> None:
         """Start a scenario from its beginning."""
@@ -64,6 +73,10 @@ class World:
         """Void every token issued so far."""
         for tokens in self.tokens.values():
             tokens.revoke_all()
+
+    def expire_uploads(self) -> None:
+        """Let every upload made so far at Rossum answer 404; its documents and annotations stay."""
+        self.upload_horizon = time.time()
 
     def expire_tasks(self) -> None:
         """Let every task made so far answer 404."""

@@ -7,6 +7,7 @@ import pytest
 
 from hotfolder.sandbox.options import SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
+from tests.sandbox.receiver import Receiver, receiver
 
 PDF = b"%PDF-1.7 sandbox\n%%EOF\n"
 
@@ -78,3 +79,20 @@ def docdigitizer(http) -> Callable[..., httpx.Response]:
         return http.request(method, f"{server.docdigitizer_url}/api/v1/{path}", headers=headers, **rest)
 
     return call
+
+
+@pytest.fixture
+def ear() -> Iterator[Receiver]:
+    """Somebody on loopback who keeps the calls that come."""
+    with receiver() as kept:
+        yield kept
+
+
+@pytest.fixture
+def order(http) -> Callable[..., httpx.Response]:
+    """Order something at the admin's end points: `order(server, "documents", id=…, status=…)`."""
+
+    def post(server: SandboxServer, what: str, **wanted: Any) -> httpx.Response:
+        return http.post(f"{server.origin}/admin/{what}", json=wanted)
+
+    return post
