@@ -52,8 +52,18 @@ class Carriage:
         self._clock = means.clock
         self._crew = crew
 
-    async def take_in(self, line: Line) -> None:
+    def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
         """Claim the document that has been ready longest, and send it."""
+        line.claiming += 1
+        return self._take_in(line)
+
+    async def _take_in(self, line: Line) -> None:
+        try:
+            await self._take_one(line)
+        finally:
+            line.claiming -= 1
+
+    async def _take_one(self, line: Line) -> None:
         was_full = not line.drop.inbox.has_room
         arrival = line.drop.inbox.take()
         if arrival is None:
@@ -63,7 +73,7 @@ class Carriage:
         journey = await self._claim(line, arrival)
         if journey is None:
             return
-        if line.by_hand:
+        if line.halted:
             await self.give_back(line, journey)
             return
         await self.safely(line, journey, self._begin(line, journey))
@@ -157,7 +167,7 @@ class Carriage:
         if line.drop.offline:
             self.later(line, journey, self._clock.monotonic() + 1.0, polls)
             return
-        if line.by_hand and journey.state is State.DEFERRED:
+        if line.halted and journey.state is State.DEFERRED:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
             return
@@ -210,9 +220,11 @@ class Carriage:
         journey = self._timed(line, found)
         await self._means.recorder.record(found.event, journey, before.state)
         line.carried[journey.upload_id] = journey
+        if line.stop_at(journey, self._clock.wall()):
+            self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
-        if unsent and (line.by_hand or self.gates.paused(line) or found.trouble is None):
+        if unsent and (line.halted or self.gates.paused(line) or found.trouble is None):
             await self.give_back(line, journey)
         else:
             self.route(line, journey, polls)

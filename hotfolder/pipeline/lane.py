@@ -119,7 +119,7 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            may = line.gate.allows(now, 0) and line.by_hand is None
+            may = line.gate.allows(now, 0) and line.has_turn and not line.halted
             if line.drop.inbox.ready and may and self._may_claim(line):
                 return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
         return None

@@ -7,7 +7,7 @@ from datetime import datetime
 from hotfolder.claims import Origin, moment_of
 from hotfolder.delivery import sent_name
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
-from hotfolder.sidecar import ResponseRecord, Sidecar
+from hotfolder.sidecar import RemoteRecord, ResponseRecord, Sidecar
 
 
 def _seconds(text: str) -> float:
@@ -53,20 +53,25 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
         filed_name=filed_name,
         answer=_answer(record.response),
         error_source=None if record.error_source is None else ErrorSource(record.error_source),
-        remote=Remote(
-            task=record.remote.task,
-            upload=record.remote.upload,
-            documents=tuple(record.remote.documents),
-            annotations=tuple(record.remote.annotations),
-            status=record.remote.status,
-            sla_at=record.remote.sla_at,
-            links=record.remote.links,
-        ),
+        remote=_remote(record.remote),
         possible_duplicate=record.possible_duplicate,
         duplicate_of=record.duplicate_of,
         supersedes=record.supersedes,
+        on_error="continue" if record.response else "stop_without_record",
         recovered=record.recovered,
         warnings=tuple(record.warnings),
+    )
+
+
+def _remote(remote: RemoteRecord) -> Remote:
+    return Remote(
+        task=remote.task,
+        upload=remote.upload,
+        documents=tuple(remote.documents),
+        annotations=tuple(remote.annotations),
+        status=remote.status,
+        sla_at=remote.sla_at,
+        links=remote.links,
     )
 
 
