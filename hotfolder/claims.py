@@ -50,6 +50,8 @@ class Origin:
     id_source: str
     override_of: str | None = None
     """The queue's own id, where the connection's override won."""
+    on_error: str = "continue"
+    """The queue's setting of that name."""
 
 
 def new_upload_id(wall: float) -> str:
@@ -98,6 +100,7 @@ def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
         answer=None if isinstance(verdict, Ready) else verdict.answer,
         error_source=None if ready else ErrorSource.LOCAL,
         warnings=(verdict.warning,) if isinstance(verdict, Ready) and verdict.warning else (),
+        on_error=origin.on_error,
     )
 
 

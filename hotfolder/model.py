@@ -137,6 +137,16 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A queue that takes nothing more since a document went to failed/ (`on_error`), until a person resumes it."""
+
+    since: float
+    upload_id: str
+    file: str
+    """Where the document was dropped, below the drop folder, as text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """Everything known of one claimed document; all times are wall-clock seconds since 1970."""
 
@@ -199,6 +209,8 @@ class Journey:
     """Upload id of the shorter document that came under its name just before."""
     retries: Earlier | None = None
     beside: tuple[Beside, ...] = ()
+    on_error: str = "continue"
+    """What its failure means for its queue: the setting `on_error` as it was at the claim."""
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

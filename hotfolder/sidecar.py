@@ -101,7 +101,9 @@ class Sidecar(_Record):
 
     schema_: Literal["hotfolder/sidecar/1"] = Field(alias="schema")
     outcome: Literal["done", "failed"]
-    response: ResponseRecord | None
+    response: ResponseRecord | None = Field(
+        description="null for a failed document of a queue with on_error: stop_without_record"
+    )
     error_source: Literal["local", "server", "transport"] | None
     file: FileRecord
     queue: QueueRecord
@@ -148,9 +150,10 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(sayable, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _attempt(attempt: Attempt) -> AttemptRecord:
+def _attempt(attempt: Attempt, *, silent: bool) -> AttemptRecord:
+    error = None if silent else attempt.error
     return AttemptRecord(
-        at=moment(attempt.at), status=attempt.status, error=attempt.error, duration_ms=attempt.duration_ms
+        at=moment(attempt.at), status=attempt.status, error=error, duration_ms=attempt.duration_ms
     )
 
 
@@ -190,13 +193,14 @@ def _times(journey: Journey, filed_at: float) -> Times:
 
 def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sidecar:
     """Draw the sidecar of a final document and its further files; raises `ValueError` where it has no answer yet."""
-    if journey.answer is None:
+    silent = journey.error_source is not None and journey.on_error == "stop_without_record"
+    if journey.answer is None and not silent:
         raise ValueError(f"{journey.upload_id} has no final answer")
     remote = journey.remote
     return Sidecar(
         schema_=SCHEMA,
         outcome="failed" if journey.error_source else "done",
-        response=_response(journey.answer),
+        response=None if silent or journey.answer is None else _response(journey.answer),
         error_source=journey.error_source.value if journey.error_source else None,
         file=_file(journey),
         queue=QueueRecord(
@@ -209,7 +213,7 @@ def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sid
         backend=journey.backend,
         upload_id=journey.upload_id,
         sent_name=journey.sent_name,
-        attempts=[_attempt(a) for a in journey.attempts],
+        attempts=[_attempt(a, silent=silent) for a in journey.attempts],
         times=_times(journey, filed_at),
         remote=RemoteRecord(
             task=remote.task,
@@ -219,7 +223,7 @@ def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sid
             status=remote.status,
             sla_at=remote.sla_at,
             links=dict(remote.links),
-            objects=dict(remote.objects) or None,
+            objects=None if silent else dict(remote.objects) or None,
         ),
         possible_duplicate=journey.possible_duplicate,
         duplicate_of=journey.duplicate_of,

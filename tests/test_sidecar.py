@@ -44,6 +44,25 @@ def written(made: Journey) -> dict[str, Any]:
     return found
 
 
+def test_a_silent_record_tells_no_error() -> None:
+    """`stop_without_record`: a failed document's record has neither the response nor the words of an attempt."""
+    refused = {
+        "state": State.REFUSED,
+        "answer": Answer(422, "unknown", ("secret words",)),
+        "error_source": ErrorSource.SERVER,
+        "attempts": (Attempt(NOW, 422, "secret words", 9),),
+        "reason": "secret words",
+    }
+    told, silent = (written(delivered(**refused, on_error=one)) for one in ("stop", "stop_without_record"))
+    VALIDATOR.validate(silent)
+    assert told["response"]["Messages"] == [{"Message": "secret words"}]
+    assert (silent["outcome"], silent["error_source"], silent["response"]) == ("failed", "server", None)
+    assert silent["attempts"][0]["status"] == 422
+    assert "secret" not in json.dumps(silent)
+    good = written(delivered(on_error="stop_without_record"))
+    assert good["response"]["StatusCode"] == 202
+
+
 def test_the_schema_is_one() -> None:
     """The schema itself is a JSON Schema."""
     Draft202012Validator.check_schema(sidecar_schema())

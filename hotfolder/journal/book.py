@@ -11,7 +11,7 @@ from typing import Any
 
 from hotfolder.checks.names import escaped
 from hotfolder.journal.reader import FILE_NAME, Reader
-from hotfolder.journal.rows import dump
+from hotfolder.journal.rows import dump, place_in_words
 from hotfolder.journal.schema import DamagedError, JournalError, connect
 from hotfolder.model import Ground, Journey, State
 from hotfolder.states import DURABLE, Event, after
@@ -38,6 +38,7 @@ ON CONFLICT (path) DO UPDATE SET
 _PAUSE = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (queue) DO UPDATE SET reason = excluded.reason"
 _RETIRE = "UPDATE documents SET retired_at = ?, retired_as = ? WHERE upload_id = ? AND state = 'filed'"
 _LOOKED = "INSERT INTO upkeep VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET looked_at = excluded.looked_at"
+_STOP = "INSERT INTO stops VALUES (?, ?, ?, ?) ON CONFLICT (queue) DO NOTHING"
 _RUN = "INSERT INTO runs VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET began = excluded.began"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
 
@@ -121,6 +122,11 @@ class Journal:
         """Remember what the clock said (seconds since 1970) when a queue's archives were looked through."""
         return self._put(_Note(_LOOKED, (queue_name, at), durable=False))
 
+    def end_stop(self, queue_name: str, upload_id: str) -> Future[None]:
+        """Forget that a queue stopped at a document; a stop at another one stays."""
+        statement = "DELETE FROM stops WHERE queue = ? AND upload_id = ?"
+        return self._put(_Note(statement, (queue_name, upload_id), durable=True))
+
     def begin_run(self, run: str, at: float) -> Future[None]:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""
         return self._put(_Note(_RUN, (run, at), durable=True))
@@ -201,5 +207,9 @@ class Journal:
         self._writer.execute(_WRITE, row)
         reason = None if j.reason is None else escaped(j.reason)
         self._writer.execute(_ARROW, (j.upload_id, item.at, item.event.value, j.state.value, reason))
+        if j.state is State.REFUSED and j.on_error != "continue" and j.filed_at is None:
+            # In the commit of the refusal, so that no crash lets the queue go on. One that recovery only files
+            # again has been filed before, and stopped its queue then.
+            self._writer.execute(_STOP, (j.queue, item.at, j.upload_id, place_in_words(j)))
         if j.state is State.FILED:
             self._writer.execute(_COUNT, (j.queue, "failed" if j.error_source else "done"))

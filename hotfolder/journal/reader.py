@@ -6,7 +6,7 @@ from typing import Any
 
 from hotfolder.journal.rows import load
 from hotfolder.journal.schema import JournalError, connect
-from hotfolder.model import Ground, Journey
+from hotfolder.model import Ground, Journey, Stop
 
 FILE_NAME = "journal.sqlite3"
 
@@ -124,6 +124,11 @@ class Reader:
         """Return the queues that somebody paused: since when (seconds since 1970), and why."""
         rows = self._rows("SELECT queue, since, reason FROM pauses")
         return {queue: (since, reason) for queue, since, reason in rows}
+
+    def stops(self) -> dict[str, Stop]:
+        """Return the queues that stopped at a document that went to failed/."""
+        rows = self._rows("SELECT queue, since, upload_id, file FROM stops")
+        return {queue: Stop(*rest) for queue, *rest in rows}
 
     def knows_run(self, run: str) -> bool:
         """Tell whether a run of the daemon is one that this journal has seen."""

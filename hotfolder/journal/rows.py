@@ -4,7 +4,7 @@ import json
 
 from pydantic import TypeAdapter
 
-from hotfolder.checks.names import escaped
+from hotfolder.checks.names import escaped, printable
 from hotfolder.model import Journey
 
 _JOURNEY: TypeAdapter[Journey] = TypeAdapter(Journey)
@@ -14,6 +14,11 @@ def dump(journey: Journey) -> str:
     """Return a journey as JSON, without what is as usual."""
     plain = _JOURNEY.dump_python(journey, mode="json", exclude_defaults=True)
     return escaped(json.dumps(plain, ensure_ascii=False))
+
+
+def place_in_words(journey: Journey) -> str:
+    """Return where a document was dropped, below the drop folder, as text."""
+    return printable(b"/".join(filter(None, (journey.folder, journey.name))))
 
 
 def load(text: str) -> Journey:

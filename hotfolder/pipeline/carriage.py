@@ -53,8 +53,18 @@ class Carriage:
         self._clock = means.clock
         self._crew = crew
 
-    async def take_in(self, line: Line) -> None:
+    def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
         """Claim the document that has been ready longest, and send it."""
+        line.claiming += 1
+        return self._take_in(line)
+
+    async def _take_in(self, line: Line) -> None:
+        try:
+            await self._take_one(line)
+        finally:
+            line.claiming -= 1
+
+    async def _take_one(self, line: Line) -> None:
         was_full = not line.drop.inbox.has_room
         arrival = line.drop.inbox.take()
         if arrival is None:
@@ -215,6 +225,8 @@ class Carriage:
         journey = self._timed(line, found)
         await self._means.recorder.record(found.event, journey, before.state)
         line.carried[journey.upload_id] = journey
+        if line.stop_at(journey, self._clock.wall()):
+            self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
         if unsent and (line.rests or self.gates.paused(line) or found.trouble is None):

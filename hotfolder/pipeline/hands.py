@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hotfolder.delivery import Step
-from hotfolder.model import Journey, State
+from hotfolder.model import Journey, State, Stop
 from hotfolder.pipeline.errands import Errands
 from hotfolder.pipeline.gates import Gates
 from hotfolder.pipeline.line import Line, Means
@@ -41,10 +41,15 @@ class Hands:
         line.by_hand = why
         await self._reach.give_back([line])
 
-    def resume(self, line: Line) -> bool:
-        """End every pause and back-off of a queue: the next document is the probe; tell whether there was any."""
-        waited = line.by_hand is not None
+    def resume(self, line: Line, stop: Stop | None = None) -> bool:
+        """End every pause and back-off of a queue, and its `stop`; tell whether there was any.
+
+        The next document is the probe. A stop that is not the one that the person was told of stays.
+        """
+        waited = line.halted
         line.by_hand = None
+        if line.stopped is stop:
+            line.stopped = None
         waited = self._reach.gates.reopen(line) or waited
         self.hurry(line)
         return waited
@@ -72,7 +77,10 @@ class Hands:
         found = decide(journey)
         await self._reach.means.recorder.record(found.event, found.journey, journey.state)
         line.carried[upload_id] = found.journey
+        if line.stop_at(found.journey, self._reach.means.clock.wall()):
+            await self._reach.give_back([line])
         self._reach.route(line, found.journey)
+        line.drop.on_ready()  # it may have been what the others waited for
         return found.journey
 
     async def _taken(self, line: Line, upload_id: str, within_s: float) -> Journey | None:

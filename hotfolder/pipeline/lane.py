@@ -132,7 +132,7 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            may = line.gate.allows(now, 0) and not line.rests
+            may = line.gate.allows(now, 0) and line.has_turn and not line.rests
             if line.drop.inbox.ready and may and self._may_claim(line):
                 return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
         return None

@@ -14,7 +14,8 @@ from hotfolder.checks.names import printable
 from hotfolder.claims import Origin, pieces, work_name
 from hotfolder.delivery import parcel_for, step
 from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
-from hotfolder.model import Clock, Journey, State
+from hotfolder.journal import place_in_words
+from hotfolder.model import FINAL, Clock, Journey, State, Stop
 from hotfolder.pipeline.recorder import Recorder
 from hotfolder.retry import Gate
 from hotfolder.schedule import told_closed
@@ -85,6 +86,10 @@ class Line:
         self.gate = Gate()
         self.by_hand: str | None = None
         """Why nothing is claimed although nothing is wrong: a person paused the queue."""
+        self.stopped: Stop | None = None
+        """At which document the queue stopped (`on_error`): nothing is claimed until a person resumes it."""
+        self.claiming = 0
+        """Claims that were begun and of which nothing stands in `carried` yet, or has just come to stand there."""
         self.carried: dict[str, Journey] = {}
         """Every claimed document that is not at rest, by upload id."""
         self.filed = {"done": 0, "failed": 0}
@@ -110,6 +115,28 @@ class Line:
             raise OSError(0, f"queue {self.queue.name} is offline: {self.drop.offline}")
         return self.drop.folders
 
+    @property
+    def halted(self) -> bool:
+        """Tell whether only a person lets the queue go on."""
+        return self.by_hand is not None or self.stopped is not None
+
+    @property
+    def has_turn(self) -> bool:
+        """Tell whether the documents under way let another one be claimed: none may, where an error stops the queue."""
+        if self.queue.on_error == "continue":
+            return True
+        return not self.claiming and all(j.state in FINAL for j in self.carried.values())
+
+    def stop_at(self, journey: Journey, wall: float) -> bool:
+        """Stop at a document that has just been refused, where its queue is set so; tell whether that is new."""
+        if journey.state is not State.REFUSED or journey.on_error == "continue" or self.stopped:
+            return False
+        self.stopped = Stop(wall, journey.upload_id, place_in_words(journey))
+        text = "queue {} is stopped: {} goes to failed/: {}; `hotfolder resume {}` lets the rest go on"
+        name = self.queue.name
+        logger.error(text, name, self.stopped.file, journey.reason, name)
+        return True
+
     def lose(self, journey: Journey) -> None:
         """Take note that a document is not in the work folder any more; its row stays open, and `status` says so."""
         self.carried.pop(journey.upload_id, None)
@@ -134,7 +161,7 @@ class Line:
     @property
     def rests(self) -> bool:
         """Tell whether nothing is claimed although nothing is wrong: by hand, or by the schedule."""
-        return self.by_hand is not None or not self.open_now
+        return self.halted or not self.open_now
 
     @property
     def filing_trouble(self) -> str | None:

@@ -57,6 +57,7 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
         possible_duplicate=record.possible_duplicate,
         duplicate_of=record.duplicate_of,
         supersedes=record.supersedes,
+        on_error="continue" if record.response else "stop_without_record",
         recovered=record.recovered,
         warnings=tuple(record.warnings),
     )

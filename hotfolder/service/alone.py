@@ -85,8 +85,9 @@ def _pause(settings: Settings, question: dict[str, Any]) -> Answered:
 def _resume(settings: Settings, question: dict[str, Any]) -> Answered:
     name = question["queue"]
     with closing(Journal(settings.state_dir)) as journal:
-        waited = name in journal.reader.pauses()
-        for written in resumed(journal, settings.queues[name]):
+        stop = journal.reader.stops().get(name)
+        waited = stop is not None or name in journal.reader.pauses()
+        for written in resumed(journal, settings.queues[name], stop):
             written.result()
     return {"text": f"{resumed_told(name, waited=waited)} (no daemon is running)"}
 

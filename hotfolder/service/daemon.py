@@ -239,7 +239,7 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
     busy = False
     for lane, line in works.lines():
         state, reason = status.state_of(lane, line)
-        if state == "paused" or (state == "offline" and reason != NOT_LOOKED_AT):
+        if state in {"paused", "stopped"} or (state == "offline" and reason != NOT_LOOKED_AT):
             stuck.append(f"queue {line.queue.name} is {state}: {reason}")
             busy = busy or any(
                 j.state in FINAL and j.upload_id not in line.parked for j in line.carried.values()

@@ -13,7 +13,7 @@ from hotfolder import status
 from hotfolder.checks.names import printable
 from hotfolder.claims import original_name
 from hotfolder.journal import Journal, Reader
-from hotfolder.model import Clock, Journey, State
+from hotfolder.model import Clock, Journey, State, Stop
 from hotfolder.pipeline import InHandError, Lane, Line
 from hotfolder.redelivery import Failed, NotRedeliveredError, all_failed, failed_at, move_back
 from hotfolder.service.works import Works
@@ -191,8 +191,9 @@ class Orders:
 
     async def _resume(self, question: dict[str, Any]) -> Answered:
         lane, line = self._line(str(question.get("queue")))
-        await asyncio.gather(*map(asyncio.wrap_future, resumed(self.journal, line.queue)))
-        waited = lane.hands.resume(line)
+        stop = line.stopped
+        await asyncio.gather(*map(asyncio.wrap_future, resumed(self.journal, line.queue, stop)))
+        waited = lane.hands.resume(line, stop)
         self.works.accept(line.queue.name)
         if line.drop.offline:
             return {"text": f"queue {line.queue.name} is looked at anew; it was offline: {line.drop.offline}"}
@@ -248,11 +249,12 @@ class Orders:
         return await asyncio.get_running_loop().run_in_executor(line.disk, work)
 
 
-def resumed(journal: Journal, queue: Queue) -> list[Any]:
-    """Forget a pause, and what the folders of a queue stood on, so that they are taken as they are."""
+def resumed(journal: Journal, queue: Queue, stop: Stop | None) -> list[Any]:
+    """Forget a pause, a stop, and what the folders of a queue stood on, so that they are taken as they are."""
     paths = {str(p) for p in (queue.folder, queue.done, queue.failed)}
     paths |= {os.path.realpath(p) for p in paths}
-    return [journal.resume(queue.name), *(journal.forget_ground(path) for path in sorted(paths))]
+    ended = [journal.resume(queue.name), *(journal.forget_ground(path) for path in sorted(paths))]
+    return ended if stop is None else [*ended, journal.end_stop(queue.name, stop.upload_id)]
 
 
 def resumed_told(name: str, *, waited: bool) -> str:

@@ -91,6 +91,7 @@ class Works:
         self.watch = _watch(settings)
         self._windows = journal.reader.settling()
         self._pauses = journal.reader.pauses()
+        self._stops = journal.reader.stops()
         self._known_grounds = journal.reader.grounds()
         self._grounds: dict[str, Grounds] = {}
         self._locks: dict[str, spool.Lock] = {}
@@ -221,7 +222,9 @@ class Works:
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
         origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
+        origin = replace(origin, on_error=queue.on_error)
         line = Line(queue, origin, drop, means)
+        line.stopped = self._stops.get(queue.name)
         if queue.name in self._pauses:
             line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])
         note, forget = self.journal.note_ground, self.journal.forget_ground

@@ -17,7 +17,6 @@ QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "companion_timeout_s": (600.0,),
     "ready_marker": (None,),
     "mode": ("single",),
-    "on_error": ("continue",),
     "wait_for": ("accepted", "imported"),
     "webhook_url": (None,),
     "status_file": (None,),

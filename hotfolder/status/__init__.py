@@ -2,11 +2,12 @@
 
 from hotfolder.status.files import Explanation, explain, in_words, unexplained
 from hotfolder.status.places import Place, place_of
-from hotfolder.status.queues import by_hand, report, report_without_daemon, state_of
+from hotfolder.status.queues import at_stop, by_hand, report, report_without_daemon, state_of
 
 __all__ = [
     "Explanation",
     "Place",
+    "at_stop",
     "by_hand",
     "explain",
     "in_words",

@@ -55,7 +55,7 @@ def explain(
     """Explain one file with what a daemon knows (`line`, `lane`), or without one; None: nothing is known of it."""
     file, queue = printable(path), place.queue.name
     if place.area in {"done", "failed"}:
-        found = _archived(place, file)
+        found = _archived(place, file, reader)
         if found is None:
             return None if os.path.lexists(path) else _retired(place, file, reader)
         gone = not os.path.lexists(path)
@@ -106,7 +106,11 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
             f"{why}; it goes on by itself once that is mended, or now by `hotfolder resume {line.queue.name}`"
         )
     if state != "active":
-        return f" (the queue is {why})" if why == line.by_hand else f" (the queue is {state}: {why})"
+        return (
+            f" (the queue is {why})"
+            if str(why).startswith(f"{state} ")
+            else f" (the queue is {state}: {why})"
+        )
     held_up = lane.journal_trouble or line.off_hours
     return f" ({held_up})" if held_up else ""
 
@@ -157,7 +161,7 @@ def _retired(place: Place, file: str, reader: Reader | None) -> Explanation | No
     return _adding(_carried(last, file), removed) if removed else None
 
 
-def _archived(place: Place, file: str) -> Explanation | None:
+def _archived(place: Place, file: str, reader: Reader | None) -> Explanation | None:
     top = place.queue.done if place.area == "done" else place.queue.failed
     state = "delivered" if place.area == "done" else "failed"
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -167,11 +171,21 @@ def _archived(place: Place, file: str) -> Explanation | None:
                 record = json.loads(spool.read_small(sidecar_name(place.name), folder))
         finally:
             os.close(fd)
-        messages = [m["Message"] for m in (record["response"] or {}).get("Messages") or []]
+        messages = _messages(record, reader)
         reason = "; ".join([*(messages or ["the service took it"]), *record["warnings"]])
         owner = printable(record["queue"]["name"].encode())  # several queues may file into one folder
         return Explanation(file, owner, state, reason, record["times"]["filed"])
     return None
+
+
+def _messages(record: dict[str, Any], reader: Reader | None) -> list[str]:
+    """Return what was said of a document at rest, by its record, else by the journal (`stop_without_record`)."""
+    if record["response"] is not None:
+        return [m["Message"] for m in record["response"].get("Messages") or []]
+    journey = reader.find(record["upload_id"]) if reader else None
+    if journey is None or journey.answer is None:
+        return ["its record tells no error (`on_error: stop_without_record`); the log does"]
+    return list(journey.answer.messages or ())
 
 
 def _on_disk(place: Place, file: str) -> Explanation | None:

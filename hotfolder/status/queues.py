@@ -8,7 +8,7 @@ from hotfolder.arrivals import Inbox
 from hotfolder.arrivals.scan import Seen, entries
 from hotfolder.checks.names import printable
 from hotfolder.journal import Reader
-from hotfolder.model import State
+from hotfolder.model import State, Stop
 from hotfolder.pipeline import Lane, Line
 from hotfolder.settings import Queue, Settings
 from hotfolder.sidecar import moment
@@ -67,18 +67,43 @@ def by_hand(queue: str, since: float) -> str:
     return f"paused by hand since {moment(since)}; `hotfolder resume {queue}` ends it"
 
 
+def at_stop(queue: str, stop: Stop) -> str:
+    """Say at which document a queue stopped, and what ends it."""
+    when = moment(stop.since)
+    return f"stopped since {when}, when {stop.file} failed; `hotfolder resume {queue}` lets the rest go on"
+
+
+def _halt(line: Line) -> tuple[str, str] | None:
+    """Return the state of a queue that waits for a person, and why; None where it does not."""
+    if line.stopped:
+        return "stopped", "; ".join(filter(None, (at_stop(line.queue.name, line.stopped), line.by_hand)))
+    return ("paused", line.by_hand) if line.by_hand else None
+
+
+def _doubt(line: Line) -> str | None:
+    """Say which uncertain document keeps all others waiting, where an error would stop the queue."""
+    held = None if line.has_turn else next((j for j in line.carried.values() if j.held), None)
+    if held is None:
+        return None
+    settles = f"`hotfolder resolve {held.upload_id}` settles it"
+    return f"stopped while nobody can tell whether {printable(held.name)} arrived; {settles}"
+
+
 def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     """Return a queue's state and the reason where it is not simply at work."""
+    halt = _halt(line)
     if line.drop.offline:
-        return "offline", "; ".join(filter(None, (line.drop.offline, line.by_hand)))
-    if line.by_hand:
-        return "paused", line.by_hand
+        return "offline", "; ".join(filter(None, (line.drop.offline, halt and halt[1])))
+    if halt:
+        return halt
     for gate in (lane.gate, line.gate):
         if gate.paused:
             return "paused", gate.reason
     trouble = lane.journal_trouble or line.blocked
     if trouble:
         return "paused", trouble
+    if doubt := _doubt(line):
+        return "stopped", doubt
     held_up = lane.gate.trouble or line.gate.trouble
     trouble = line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
     return "active", "; ".join(filter(None, (trouble, line.upkeep_trouble, line.off_hours))) or None
@@ -109,6 +134,9 @@ def report_without_daemon(settings: Settings, reader: Reader | None, now: float)
     for name, (since, _) in (reader.pauses() if reader else {}).items():
         for queue in (q for q in found if q["name"] == name):
             queue["reason"] = f"{queue['reason']}; {by_hand(name, since)}"
+    for name, stop in (reader.stops() if reader else {}).items():
+        for queue in (q for q in found if q["name"] == name):
+            queue["reason"] = f"{queue['reason']}; {at_stop(name, stop)}"
     return {"queues": found}
 
 

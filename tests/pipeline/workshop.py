@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ class Workshop:
         habits = Habits("invoices", str(top), "always", 0.02, 0.02, recursive=False, own_folders=own)
         self.drop = DropFolder(habits, inbox, None, self.disk, clock)
         means = Means(Recorder(journal, clock), clock)
-        self.line = Line(self.queue, ORIGIN, self.drop, means)
+        origin = replace(ORIGIN, on_error=self.queue.on_error)
+        self.line = Line(self.queue, origin, self.drop, means)
         limits = Limits(concurrency=4, per_second=1000.0)
         self.lane = Lane(self.connection, limits, backend, [self.line], means)
 

@@ -8,7 +8,6 @@ WRITTEN = {
     "companion_timeout": ["1m", "never"],
     "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
-    "on_error": ["stop", "stop_without_record"],
     "wait_for": ["processed"],
     "webhook_url": ["https://example.com/hook"],
     "status_file": ["/tmp/status"],
