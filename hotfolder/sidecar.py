@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotfolder.checks.names import escaped, printable
+from hotfolder.connector import DocumentID, Message, UploadDocumentResponse
 from hotfolder.model import Answer, Attempt, Journey
 
 SCHEMA: Literal["hotfolder/sidecar/1"] = "hotfolder/sidecar/1"
@@ -18,27 +19,6 @@ _YEAR_1_S, _YEAR_9999_S = -62_135_596_800.0, 253_402_300_799.0
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Message(_Record):
-    """Digitoo - Message 1.1.0."""
-
-    Message: str
-
-
-class DocumentID(_Record):
-    """Digitoo - Document ID 1.1.0."""
-
-    DocumentID: str
-
-
-class ResponseRecord(_Record):
-    """Digitoo - Upload Document Response 1.1.0: what the connector's users map already."""
-
-    StatusCode: int = Field(description="HTTP status of the service, or the one it would have used")
-    ErrorKey: str | None = Field(description="machine-readable error, where there is one")
-    Messages: list[Message] | None = Field(description="on failure only, never empty then")
-    DocumentIDs: list[DocumentID] | None = Field(description="on success only; may be empty")
 
 
 class FileRecord(_Record):
@@ -98,7 +78,7 @@ class Sidecar(_Record):
 
     schema_: Literal["hotfolder/sidecar/1"] = Field(alias="schema")
     outcome: Literal["done", "failed"]
-    response: ResponseRecord | None
+    response: UploadDocumentResponse | None
     error_source: Literal["local", "server", "transport"] | None
     file: FileRecord
     queue: QueueRecord
@@ -151,8 +131,8 @@ def _attempt(attempt: Attempt) -> AttemptRecord:
     )
 
 
-def _response(answer: Answer) -> ResponseRecord:
-    return ResponseRecord(
+def _response(answer: Answer) -> UploadDocumentResponse:
+    return UploadDocumentResponse(
         StatusCode=answer.status_code,
         ErrorKey=answer.error_key,
         Messages=None if answer.messages is None else [Message(Message=m) for m in answer.messages],

@@ -5,16 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from hotfolder.backends.answers import Reply, Secrets
+from hotfolder.backends.answers import REVEALING_CHARS, Reply, Secrets
 from hotfolder.backends.base import DeliveryError, Unauthorized
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.moments import http_date
 from hotfolder.backends.policy import Judge
 from hotfolder.backends.wire import Request, Wire, json_body
 from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
-
-REVEALING_CHARS = 8
-"""Configured header and field values from this length on are treated as secrets, shorter ones as words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Digitoo(Backend):
         file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
         extra = bodies.filled(settings.fields, parcel)
         if parcel.webhook_url is not None:
-            extra = {"notify_webhook_url": parcel.webhook_url, **extra}
+            extra = {"notify_webhook_url": self._secrets.conceal(parcel.webhook_url), **extra}
         if settings.encoding == "body":
             raise Unauthorized(
                 "Digitoo takes no bare body; set `upload.encoding` to multipart or json_base64"

@@ -174,7 +174,8 @@ class DocDigitizer(Backend):
             raise Unauthorized("DocDigitizer takes multipart only; leave `upload.encoding` out")
         extra = bodies.filled(settings.fields, parcel)
         if parcel.webhook_url is not None:
-            extra = {"callback_url": parcel.webhook_url, "callback_method": "POST", **extra}
+            address = self._secrets.conceal(parcel.webhook_url)
+            extra = {"callback_url": address, "callback_method": "POST", **extra}
         file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
         fields = [Field(name, text) for name, text in extra.items()]
         return bodies.multipart(settings.file_field or "files", file, fields, token_hex(16))

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hotfolder.claims import Origin, moment_of
+from hotfolder.connector import UploadDocumentResponse
 from hotfolder.delivery import sent_name
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
-from hotfolder.sidecar import ResponseRecord, Sidecar
+from hotfolder.sidecar import Sidecar
 
 
 def _seconds(text: str) -> float:
@@ -70,7 +71,7 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
     )
 
 
-def _answer(response: ResponseRecord | None) -> Answer | None:
+def _answer(response: UploadDocumentResponse | None) -> Answer | None:
     if response is None:
         return None
     return Answer(

@@ -24,7 +24,6 @@ QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "mode": ("single",),
     "on_error": ("continue",),
     "wait_for": ("accepted", "imported"),
-    "webhook_url": (None,),
     "status_file": (None,),
     "results": (False,),
 }

@@ -135,6 +135,8 @@ class ConnectionSection(Section):
 
     needs_queue_id: ClassVar[bool] = True
     """Whether a queue of this connection must say which queue of the service it feeds."""
+    takes_webhook_url: ClassVar[bool] = True
+    """Whether the service can be told with each upload whom to call."""
 
     name: SkipJsonSchema[str] = Field(alias=NAME_KEY)
     """The connection's key under `connections`."""
@@ -172,6 +174,8 @@ def _needed(value: Secret | str | None, condition: bool, why: str) -> None:  # n
 
 class RossumConnection(ConnectionSection):
     """An account at Rossum."""
+
+    takes_webhook_url: ClassVar[bool] = False
 
     backend: Literal["rossum"] = "rossum"
     """Which service this is."""

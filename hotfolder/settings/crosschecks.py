@@ -37,6 +37,9 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
                 ("queues", name, "queue_id"),
                 f"is missing: connection `{queue.connection}` needs the id of the service's own queue",
             )
+        if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
+            text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
+            yield document.problem(("queues", name, "webhook_url"), text)
 
 
 def _needs_queue_id(connection: Any) -> bool:
@@ -44,6 +47,11 @@ def _needs_queue_id(connection: Any) -> bool:
         return False
     kind = CONNECTIONS.get(str(connection.get("backend")))
     return kind is not None and kind.needs_queue_id
+
+
+def _takes_webhook_url(connection: Any) -> bool:
+    kind = CONNECTIONS.get(str(connection.get("backend"))) if isinstance(connection, dict) else None
+    return kind is None or kind.takes_webhook_url
 
 
 class _DropFolders:

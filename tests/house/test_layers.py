@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks retry states
+allocator checks connector retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
 backends.bodies backends.moments backends.paths grounds
 backends.answers
@@ -65,7 +65,7 @@ TOLERATED = {
     "main.demo": "the demonstration plays the part of those who drop documents",
 }
 
-PURE = ["model", "states", "retry", "sidecar", "kinship", "checks", "arrivals.inbox"]
+PURE = ["model", "states", "retry", "sidecar", "connector", "kinship", "checks", "arrivals.inbox"]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 
 IMPURE = {

@@ -12,7 +12,6 @@ WRITTEN = {
     "mode": ["batch"],
     "on_error": ["stop", "stop_without_record"],
     "wait_for": ["processed"],
-    "webhook_url": ["https://example.com/hook"],
     "status_file": ["/tmp/status"],
     "results": ["true"],
 }
