@@ -73,6 +73,20 @@ class RemoteRecord(_Record):
     links: dict[str, Any]
 
 
+class EventRecord(_Record):
+    """What the service told of the document by itself: Digitoo Webhook - Document Status Changed 1.0.0, and when."""
+
+    received_at: str
+    last_at: str = Field(description="when it was told last")
+    times: int = Field(ge=1, description="how often it was told")
+    webhook_event: str | None
+    id: str
+    status: str | None
+    queue_id: str | None
+    warning: str | None = Field(description="what does not fit to the document")
+    body: Any = Field(description="the record as it came; null where it is long")
+
+
 class Sidecar(_Record):
     """The record beside every document in done/ and failed/."""
 
@@ -103,7 +117,7 @@ class Sidecar(_Record):
     )
     recovered: bool
     warnings: list[str]
-    events: list[dict[str, Any]]
+    events: list[EventRecord] = Field(description="in the order in which they were received")
 
 
 def read(content: bytes) -> Sidecar:

@@ -22,7 +22,7 @@ from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
-from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
+from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
 from hotfolder.recovery import Site, recover
 from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
@@ -104,6 +104,7 @@ class Works:
         self._loop = asyncio.get_running_loop()
         self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
+        self._late: list[Postscripts] = []
 
     def _tell_of_strangers(self) -> None:
         """Say which queues have unfinished documents and are not configured any more."""
@@ -128,7 +129,16 @@ class Works:
         """Start every loop."""
         for _, line in self.lines():
             self._tasks += [self._task(line.drop.run()), self._task(line.file())]
+            late = Postscripts(line, self.recorder)
+            line.on_filed = late.wake
+            self._late.append(late)
+            self._tasks.append(self._task(late.run()))
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
+
+    def heard(self) -> None:
+        """Take note that a service told something by itself."""
+        for late in self._late:
+            late.wake()
 
     def failure(self) -> BaseException | None:
         """Return what ended a loop that should never end, None while all run."""

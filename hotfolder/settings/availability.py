@@ -9,9 +9,7 @@ from hotfolder.settings.queues import Retain
 from hotfolder.settings.section import Section, yaml_key
 from hotfolder.settings.yaml_source import Document
 
-PROGRAM_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "http": (None,),
-}
+PROGRAM_ALLOWS: Mapping[str, tuple[Any, ...]] = {}
 CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "api": ("v1",),
 }

@@ -12,6 +12,7 @@ from hotfolder.model import State
 from hotfolder.pipeline import Lane, Line
 from hotfolder.settings import Queue, Settings
 from hotfolder.sidecar import moment
+from hotfolder.status.later import with_news
 from hotfolder.status.places import empty_inbox, opened, own_folders
 
 TOLD = {
@@ -108,7 +109,7 @@ def report_without_daemon(settings: Settings, reader: Reader | None, now: float)
     for name, (since, _) in (reader.pauses() if reader else {}).items():
         for queue in (q for q in found if q["name"] == name):
             queue["reason"] = f"{queue['reason']}; {by_hand(name, since)}"
-    return {"queues": found}
+    return with_news({"queues": found}, reader)
 
 
 def _stopped(

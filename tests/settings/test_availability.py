@@ -46,18 +46,13 @@ def test_the_default_may_be_written(load_queue, keys):
 def test_every_line_of_the_table_is_tested_here():
     """A new line of the table needs its example above."""
     assert {yaml_key(attribute) for attribute in QUEUE_ALLOWS} == set(WRITTEN)
-    assert (set(PROGRAM_ALLOWS), set(CONNECTION_ALLOWS)) == ({"http"}, {"api"})
+    assert (set(PROGRAM_ALLOWS), set(CONNECTION_ALLOWS)) == (set(), {"api"})
 
 
 def test_program_and_connections_have_such_parts_too(complaints, head):
-    """The web server and DocDigitizer's newer interface are understood and refused."""
-    text = f"{head}  q: {{connection: doc}}\nhttp: {{listen: 127.0.0.1:8642}}\n".replace(
-        "doc: {", "doc: {api: v3, "
-    )
-    assert complaints(text) == [
-        "4:9: connections.doc.api: `api` is not available yet; leave it out",
-        "7:1: http: `http` is not available yet; leave it out",
-    ]
+    """DocDigitizer's newer interface is understood and refused."""
+    text = f"{head}  q: {{connection: doc}}\n".replace("doc: {", "doc: {api: v3, ")
+    assert complaints(text) == ["4:9: connections.doc.api: `api` is not available yet; leave it out"]
 
 
 def test_a_value_that_is_wrong_anyway_is_told_once(queue_complaints):
