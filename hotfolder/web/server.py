@@ -17,6 +17,7 @@ _HEAD_WITHIN_S = 10.0
 _MOST_CONNECTIONS = 256
 """A service opens a handful; the program's documents need descriptors too, of 1,024 by default."""
 _AGAIN_S = 5.0
+_BACKLOG = 128
 _TICK_S = 1.0
 """How often the Date header is renewed: its resolution."""
 _GRACE_S = 3
@@ -156,6 +157,7 @@ def _bound(listen: str) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
+        made.listen(_BACKLOG)  # whoever is told the port may call at once
     except OSError:
         made.close()
         raise
@@ -176,4 +178,5 @@ def _config(application: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
+        backlog=_BACKLOG,
     )

@@ -71,7 +71,7 @@ class Storm:
 
     port: int
     known: list[str]
-    chance: random.Random = field(default_factory=lambda: random.Random(4))  # noqa: S311 — a mixture, no secret
+    chance: random.Random = field(default_factory=lambda: random.Random(4))
     told: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(document, status) of each record that was answered with 202 → how often."""
     wrong: list[str] = field(default_factory=list)

@@ -72,9 +72,8 @@ class House:
             front = self.front = Front(self.journal, hear, well)
             front.apply(self.settings)
             try:
-                while front.port is None:
-                    await asyncio.sleep(0.01)
-                await asyncio.to_thread(visitor, Caller(front.port))
+                await asyncio.to_thread(wait_until, lambda: front.port, "it listens")
+                await asyncio.to_thread(visitor, Caller(front.port or 0))
             finally:
                 await asyncio.to_thread(front.close)
 
@@ -317,7 +316,7 @@ def test_an_address_that_is_taken_is_tried_again(
 
         with ThreadPoolExecutor(1) as pool:
             freeing = pool.submit(free)
-            house.visit(lambda caller: None)
+            house.visit(Caller.close)
             freeing.result(DEADLINE_S)
     assert len([line for line in logged if "cannot listen" in line]) == 1
 
