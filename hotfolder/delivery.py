@@ -130,6 +130,7 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         metadata=filled(queue.metadata, facts),
         values=filled(queue.values, facts),
         document_class=queue.document_class,
+        webhook_url=queue.webhook_url,
         reject_identical=queue.reject_identical or journey.repeat,
         wait_for=queue.wait_for,
         results=queue.results,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotfolder.checks.names import escaped, printable
+from hotfolder.connector import DocumentID, Message, UploadDocumentResponse
 from hotfolder.model import Answer, Attempt, Journey
 
 SCHEMA: Literal["hotfolder/sidecar/1"] = "hotfolder/sidecar/1"
@@ -18,27 +19,6 @@ _YEAR_1_S, _YEAR_9999_S = -62_135_596_800.0, 253_402_300_799.0
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Message(_Record):
-    """Digitoo - Message 1.1.0."""
-
-    Message: str
-
-
-class DocumentID(_Record):
-    """Digitoo - Document ID 1.1.0."""
-
-    DocumentID: str
-
-
-class ResponseRecord(_Record):
-    """Digitoo - Upload Document Response 1.1.0: what the connector's users map already."""
-
-    StatusCode: int = Field(description="HTTP status of the service, or the one it would have used")
-    ErrorKey: str | None = Field(description="machine-readable error, where there is one")
-    Messages: list[Message] | None = Field(description="on failure only, never empty then")
-    DocumentIDs: list[DocumentID] | None = Field(description="on success only; may be empty")
 
 
 class FileRecord(_Record):
@@ -96,12 +76,26 @@ class RemoteRecord(_Record):
     )
 
 
+class EventRecord(_Record):
+    """What the service told of the document by itself: Digitoo Webhook - Document Status Changed 1.0.0, and when."""
+
+    received_at: str
+    last_at: str = Field(description="when it was told last")
+    times: int = Field(ge=1, description="how often it was told")
+    webhook_event: str | None
+    id: str
+    status: str | None
+    queue_id: str | None
+    warning: str | None = Field(description="what does not fit to the document")
+    body: Any = Field(description="the record as it came; null where it is long")
+
+
 class Sidecar(_Record):
     """The record beside every document in done/ and failed/."""
 
     schema_: Literal["hotfolder/sidecar/1"] = Field(alias="schema")
     outcome: Literal["done", "failed"]
-    response: ResponseRecord | None = Field(
+    response: UploadDocumentResponse | None = Field(
         description="null for a failed document of a queue with on_error: stop_without_record"
     )
     error_source: Literal["local", "server", "transport"] | None
@@ -128,7 +122,7 @@ class Sidecar(_Record):
     )
     recovered: bool
     warnings: list[str]
-    events: list[dict[str, Any]]
+    events: list[EventRecord] = Field(description="in the order in which they were received")
 
 
 def read(content: bytes) -> Sidecar:
@@ -157,8 +151,8 @@ def _attempt(attempt: Attempt, *, silent: bool) -> AttemptRecord:
     )
 
 
-def _response(answer: Answer) -> ResponseRecord:
-    return ResponseRecord(
+def _response(answer: Answer) -> UploadDocumentResponse:
+    return UploadDocumentResponse(
         StatusCode=answer.status_code,
         ErrorKey=answer.error_key,
         Messages=None if answer.messages is None else [Message(Message=m) for m in answer.messages],

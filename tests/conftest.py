@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from loguru import logger
 
 from hotfolder import spool
 from hotfolder.journal import Journal
@@ -45,3 +46,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened = Journal(state)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What is logged from INFO on while the test runs, each line with its level first."""
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{level} {message}")
+    yield lines
+    logger.remove(sink)

@@ -355,3 +355,10 @@ def test_what_proves_that_the_service_answers(
     """A refusal opens the gate only where the service spoke it."""
     found = refused(journey(state=before), Refused(Answer(413, None, ("too large",)), source=source))
     assert proves_an_answer(found, journey(state=before)) is expected
+
+
+def test_whom_the_service_shall_call_goes_along() -> None:
+    """The queue's `webhook_url` is handed over with each of its documents."""
+    address = "https://hooks.acme.example/webhooks/acme/s3cret-of-acme"
+    assert parcel_for(journey(), queue(webhook_url=address), lambda: iter([PDF])).webhook_url == address
+    assert parcel_for(journey(), queue(), lambda: iter([PDF])).webhook_url is None

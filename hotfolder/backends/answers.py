@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from hotfolder.backends import paths
 
@@ -15,6 +16,8 @@ MESSAGE_CHARS = 500
 """Longest message kept; product documentation, C.1: "else first 500 characters of the body"."""
 MESSAGES_MAX = 10
 """Most messages kept of one answer: a field map of a broken form can be endless."""
+REVEALING_CHARS = 8
+"""Configured values from this length on are treated as secrets, shorter ones as words."""
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 """What counts as an error key: one word. A sentence under `code` is a message."""
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -65,6 +68,7 @@ class Secrets:
     def __init__(self) -> None:
         # A password, a few generations of a token: an old token that was forgotten has expired.
         self._known: deque[str] = deque(maxlen=32)
+        self._addresses: set[str] = set()
 
     def remember(self, secret: str) -> str:
         """Note a secret in all forms in which it is sent; returns it."""
@@ -74,9 +78,16 @@ class Secrets:
                 self._known.append(form)
         return secret
 
+    def conceal(self, address: str) -> str:
+        """Note an address that may hold a secret: it whole, its last segment, the values of its query; returns it."""
+        parts = urlsplit(address)
+        inner = (parts.path.rstrip("/").rpartition("/")[2], *(value for _, value in parse_qsl(parts.query)))
+        self._addresses |= {address, *(one for one in inner if len(one) >= REVEALING_CHARS)}
+        return address
+
     def blot(self, text: str) -> str:
         """Replace every known secret in a text."""
-        for secret in sorted(self._known, key=len, reverse=True):
+        for secret in sorted({*self._known, *self._addresses}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from hotfolder.backends.answers import Reply, Secrets
+from hotfolder.backends.answers import REVEALING_CHARS, Reply, Secrets
 from hotfolder.backends.base import CannotTell, DeliveryError, Unauthorized, Unavailable
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.policy import Judge
@@ -16,8 +16,6 @@ from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
 PAGE_TRIES, PAGE_WAIT_S = 3, 5.0
 """Where one request in twenty fails, a list of sixty pages comes through in one of twenty tries without, and in
 ninety-nine of a hundred with three tries a page. A longer wait than this is the gate's."""
-REVEALING_CHARS = 8
-"""Configured header and field values from this length on are treated as secrets, shorter ones as words."""
 NOT_THERE = frozenset({404})
 """The status besides 2xx that is an answer to a question."""
 

@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies, digitoo_list
+from hotfolder.backends import bodies, callbacks, digitoo_list
 from hotfolder.backends.answers import Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -175,8 +175,8 @@ class Digitoo(Backend):
         settings = self._connection.upload
         file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
         extra = bodies.filled(settings.fields, parcel)
-        if parcel.webhook_url is not None:
-            extra = {"notify_webhook_url": parcel.webhook_url, **extra}
+        if (address := callbacks.address(self._connection, parcel, self._secrets)) is not None:
+            extra = {"notify_webhook_url": address, **extra}
         if settings.encoding == "body":
             raise Unauthorized(
                 "Digitoo takes no bare body; set `upload.encoding` to multipart or json_base64"

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies, docdigitizer_links, docdigitizer_list
+from hotfolder.backends import bodies, callbacks, docdigitizer_links, docdigitizer_list
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -188,8 +188,10 @@ class DocDigitizer(Backend):
         if settings.encoding not in {None, "multipart"}:
             raise Unauthorized("DocDigitizer takes multipart only; leave `upload.encoding` out")
         extra = bodies.filled(settings.fields, parcel)
-        if parcel.webhook_url is not None:
-            extra = {"callback_url": parcel.webhook_url, "callback_method": "POST", **extra}
+        if (address := callbacks.address(self._connection, parcel, self._secrets)) is not None:
+            shown = callbacks.headers(self._connection, self._secrets)
+            proof = {f"callback_headers[{name}]": value for name, value in shown.items()}
+            extra = {"callback_url": address, "callback_method": "POST", **proof, **extra}
         file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
         fields = [Field(name, text) for name, text in extra.items()]
         return bodies.multipart(settings.file_field or "files", file, fields, token_hex(16))

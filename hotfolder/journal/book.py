@@ -13,7 +13,9 @@ from hotfolder.checks.names import escaped
 from hotfolder.journal.reader import FILE_NAME, Reader
 from hotfolder.journal.rows import dump, place_in_words
 from hotfolder.journal.schema import DamagedError, JournalError, connect
+from hotfolder.journal.webhooks import ADOPT, FORGET_OLD, FORGET_ORPHANS, HEAR, KNOW, WRITTEN, heard
 from hotfolder.model import Ground, Journey, State
+from hotfolder.news import News
 from hotfolder.states import DURABLE, Event, after
 
 _LARGEST_COMMIT = 512
@@ -131,6 +133,19 @@ class Journal:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""
         return self._put(_Note(_RUN, (run, at), durable=True))
 
+    def hear(self, news: News) -> Future[None]:
+        """Write what a service told by itself; what it told before is counted."""
+        return self._put(_Note(HEAR, heard(news), durable=True))
+
+    def note_written(self, news: News) -> Future[None]:
+        """Remember that a sidecar holds what was told, so many times."""
+        return self._put(_Note(WRITTEN, (news.times, news.number), durable=False))
+
+    def forget_news(self, before: float, most_orphans: int) -> Future[None]:
+        """Forget what was last told before a moment and waits for nothing, and the oldest of too many orphans."""
+        self._put(_Note(FORGET_OLD, (before,), durable=False))
+        return self._put(_Note(FORGET_ORPHANS, (most_orphans,), durable=False))
+
     def close(self) -> None:
         """Commit what is pending and close."""
         self._pending.put(None)
@@ -211,5 +226,9 @@ class Journal:
             # In the commit of the refusal, so that no crash lets the queue go on. One that recovery only files
             # again has been filed before, and stopped its queue then.
             self._writer.execute(_STOP, (j.queue, item.at, j.upload_id, place_in_words(j)))
+        for document_id in (j.answer and j.answer.document_ids) or ():
+            told = escaped(document_id)
+            self._writer.execute(KNOW, (j.connection, told, j.upload_id))
+            self._writer.execute(ADOPT, (j.upload_id, j.connection, told))
         if j.state is State.FILED:
             self._writer.execute(_COUNT, (j.queue, "failed" if j.error_source else "done"))

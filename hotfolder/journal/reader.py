@@ -6,7 +6,9 @@ from typing import Any
 
 from hotfolder.journal.rows import load
 from hotfolder.journal.schema import JournalError, connect
+from hotfolder.journal.webhooks import NEWEST_ORPHANS, ORPHANS, REJECTED, UNWRITTEN, news_of
 from hotfolder.model import Ground, Journey, Stop
+from hotfolder.news import News
 
 FILE_NAME = "journal.sqlite3"
 
@@ -129,6 +131,22 @@ class Reader:
         """Return the queues that stopped at a document that went to failed/."""
         rows = self._rows("SELECT queue, since, upload_id, file FROM stops")
         return {queue: Stop(*rest) for queue, *rest in rows}
+
+    def unwritten_news(self, queue_name: str, limit: int) -> list[tuple[Journey, News]]:
+        """Return what was told of a queue's filed documents and does not stand in their sidecars yet."""
+        return [(load(row[0]), news_of(row[1:])) for row in self._rows(UNWRITTEN, (queue_name, limit))]
+
+    def orphans(self) -> dict[str, int]:
+        """Return for each connection how much was told of documents that nobody knows."""
+        return dict(self._rows(ORPHANS))
+
+    def newest_orphans(self, connection: str, limit: int) -> list[News]:
+        """Return what was told last of a connection's documents that nobody knows."""
+        return [news_of(row) for row in self._rows(NEWEST_ORPHANS, (connection, limit))]
+
+    def rejected_later(self) -> dict[str, int]:
+        """Return for each queue how many documents were delivered and then came to nothing, as far as remembered."""
+        return dict(self._rows(REJECTED))
 
     def knows_run(self, run: str) -> bool:
         """Tell whether a run of the daemon is one that this journal has seen."""

@@ -75,6 +75,12 @@ def _table(report: dict[str, Any]) -> str:
         )
         if queue["reason"]:
             notes.append(f"{queue['name']}: {queue['reason']}")
+        if queue["rejected_later"]:
+            text = "the service later rejected {} of the delivered documents; their records and the log say which"
+            notes.append(f"{queue['name']}: {text.format(queue['rejected_later'])}")
+    for connection, orphans in report["orphans"].items():
+        text = "webhooks of connection {} told {} times of documents that nobody sent; see --json"
+        notes.append(text.format(connection, orphans["count"]))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

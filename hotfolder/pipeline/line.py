@@ -99,6 +99,7 @@ class Line:
         """Why nothing can be moved into the work folder."""
         self.on_blocked: Callable[[], None] = lambda: None
         self.on_unblocked: Callable[[], None] = lambda: None
+        self.on_filed: Callable[[], None] = lambda: None
         self.stuck: list[str] = []
         """Documents of the work folder that recovery left as they are, each with the reason, in words."""
         self.upkeep_trouble: str | None = None
@@ -201,6 +202,7 @@ class Line:
                 batch.append(self._to_file.get_nowait())
             was_blocked = self.blocked
             await self._file(batch)
+            self.on_filed()
             if self.blocked and not was_blocked:
                 self.on_blocked()
             elif was_blocked and not self.blocked:

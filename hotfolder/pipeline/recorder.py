@@ -12,6 +12,7 @@ from hotfolder.checks.names import printable
 from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, Reader
 from hotfolder.model import Clock, Journey, State
+from hotfolder.news import News
 from hotfolder.states import Event
 
 _DAY_S = 86_400.0
@@ -62,6 +63,14 @@ class Recorder:
     def same_name(self, journey: Journey) -> Journey | None:
         """Return the newest other document that was dropped under a document's name."""
         return self._journal.reader.namesake(journey)
+
+    def unwritten_news(self, queue: str, limit: int) -> list[tuple[Journey, News]]:
+        """Return what was told of a queue's filed documents and does not stand in their sidecars yet."""
+        return self._journal.reader.unwritten_news(queue, limit)
+
+    def note_written(self, news: News) -> Future[None]:
+        """Remember that a sidecar holds what was told."""
+        return self._journal.note_written(news)
 
     def settle(self, queue: str, window_s: float) -> Future[None]:
         """Remember a queue's settle window."""

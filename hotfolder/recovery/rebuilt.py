@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hotfolder.claims import Origin, moment_of
+from hotfolder.connector import UploadDocumentResponse
 from hotfolder.delivery import sent_name
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
-from hotfolder.sidecar import RemoteRecord, ResponseRecord, Sidecar
+from hotfolder.sidecar import RemoteRecord, Sidecar
 
 
 def _seconds(text: str) -> float:
@@ -76,7 +77,7 @@ def _remote(record: RemoteRecord) -> Remote:
     )
 
 
-def _answer(response: ResponseRecord | None) -> Answer | None:
+def _answer(response: UploadDocumentResponse | None) -> Answer | None:
     if response is None:
         return None
     return Answer(

@@ -21,6 +21,7 @@ from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
+from hotfolder.web import Front
 
 _STATUS_EVERY_S = 10.0
 _ONCE_LOOKS_S = 0.05
@@ -52,6 +53,7 @@ class Service:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self.works: Works | None = None
+        self._front: Front | None = None
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -65,12 +67,15 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
+        front = self._front = Front(self.journal, lambda: self._works().heard(), self._well)
+        await asyncio.to_thread(front.apply, self.settings)
         try:
             await self._until_stopped()
             self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((self.settings.grace_s + 5) * 1e6)}")
             return await self._works().stop(self.settings.grace_s)
         finally:
             control.close()
+            await asyncio.to_thread(front.close)
             self._end()
 
     async def once(self, timeout_s: float | None, progress: Any) -> Outcome:
@@ -151,6 +156,10 @@ class Service:
             if self._works().failure() is None:
                 self._notifier.tell("WATCHDOG=1", f"STATUS={self._summary()}")
 
+    async def _well(self) -> bool:
+        """Tell whether every loop runs; that this is answered at all shows that the event loop does."""
+        return self._works().failure() is None
+
     def _summary(self) -> str:
         queues = self._report()["queues"]
         counts = {
@@ -160,7 +169,9 @@ class Service:
         return f"{len(queues)} queues, " + ", ".join(f"{n} {k}" for k, n in counts.items())
 
     def _report(self) -> dict[str, Any]:
-        return status.report(self._works().lanes, self.journal.reader.tallies(), self._clock.wall())
+        reader = self.journal.reader
+        report = status.report(self._works().lanes, reader.tallies(), self._clock.wall())
+        return status.with_news(report, reader)
 
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
@@ -178,6 +189,8 @@ class Service:
             if not await self._works().stop(self.settings.grace_s):
                 self._start_anew()
             self._begin(settings, first=False)
+            if self._front is not None:
+                await asyncio.to_thread(self._front.apply, settings)
             logger.info("the configuration was read anew")
         self._notifier.tell("READY=1", f"STATUS={self._summary()}")
 

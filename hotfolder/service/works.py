@@ -22,7 +22,7 @@ from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
-from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
+from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
 from hotfolder.recovery import Site, recover
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import ConnectionSection, Queue, Settings
@@ -108,6 +108,7 @@ class Works:
         self._loop = asyncio.get_running_loop()
         self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
+        self._late: list[Postscripts] = []
 
     def _tell_of_strangers(self) -> None:
         """Say which queues have unfinished documents and are not configured any more."""
@@ -132,8 +133,17 @@ class Works:
         """Start every loop."""
         for _, line in self.lines():
             self._tasks += [self._task(line.drop.run()), self._task(line.file())]
+            late = Postscripts(line, self.recorder)
+            line.on_filed = late.wake
+            self._late.append(late)
+            self._tasks.append(self._task(late.run()))
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
+
+    def heard(self) -> None:
+        """Take note that a service told something by itself."""
+        for late in self._late:
+            late.wake()
 
     def failure(self) -> BaseException | None:
         """Return what ended a loop that should never end, None while all run."""

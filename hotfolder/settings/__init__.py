@@ -19,6 +19,7 @@ from hotfolder.settings.program import Http, Log, Settings, default_state_dir, f
 from hotfolder.settings.queues import Queue, Retain, SizeLimit
 from hotfolder.settings.schema import config_schema
 from hotfolder.settings.secrets import Secret, SecretUnavailable
+from hotfolder.settings.webhooks import Signature, Webhook
 
 __all__ = [
     "Connection",
@@ -40,9 +41,11 @@ __all__ = [
     "SecretUnavailable",
     "Settings",
     "SettingsError",
+    "Signature",
     "SizeLimit",
     "Timeouts",
     "Upload",
+    "Webhook",
     "config_schema",
     "default_state_dir",
     "find_settings_file",

@@ -3,21 +3,21 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidationInfo
 
 from hotfolder.settings.addresses import BaseUrl, ReadableFile, RequestPath
+from hotfolder.settings.headers import HeaderName, HeaderValue
 from hotfolder.settings.quantities import Count, Seconds, Wait, duration_text
 from hotfolder.settings.secrets import Secret
 from hotfolder.settings.section import NAME_KEY, Flag, Section, Text
+from hotfolder.settings.webhooks import Paths, Webhook
 
 RETRY_MAX_S = 600.0
 V3_BASE_URL = "https://api.docdigitizer.com/v3/docingester"
 V3_READ_S = 300.0
 """DocDigitizer's own client waits this long for a document's result."""
-FRAMING = frozenset({"content-length", "transfer-encoding"})
-"""Headers that the body's encoding decides (RFC 9112 §6); another value breaks the request."""
 
 
 def _queue_id(value: Any) -> str:
@@ -26,20 +26,6 @@ def _queue_id(value: Any) -> str:
     # 8236.0 or 1.10 would come out as other text than was written.
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("expected the queue's id: a whole number, or text in quotes")
-    return value
-
-
-def _header_name(name: str) -> str:
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise ValueError("expected a header's name: letters, digits and -")
-    if name.lower() in FRAMING:
-        raise ValueError("this header belongs to the encoding of the body; leave it out")
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not re.fullmatch(r"[\t -~]*", value):
-        raise ValueError("expected a header's value: printable ASCII on one line")
     return value
 
 
@@ -52,11 +38,8 @@ def _status(key: str) -> str:
 
 QueueId = Annotated[str, BeforeValidator(_queue_id), WithJsonSchema({"type": ["string", "integer"]})]
 """What a service calls its queue; opaque, kept exactly as written."""
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Status = Annotated[str, BeforeValidator(_status)]
 """`409`, or `403 NO_LICENCE`."""
-Paths = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
 class Limits(Section):
@@ -138,6 +121,10 @@ class ConnectionSection(Section):
 
     needs_queue_id: ClassVar[bool] = True
     """Whether a queue of this connection must say which queue of the service it feeds."""
+    takes_webhook_url: ClassVar[bool] = True
+    """Whether the service can be told with each upload whom to call."""
+    calls_by_get: ClassVar[bool] = False
+    """Whether the service may call back by GET."""
 
     name: SkipJsonSchema[str] = Field(alias=NAME_KEY)
     """The connection's key under `connections`."""
@@ -166,6 +153,8 @@ class ConnectionSection(Section):
     """Where an error answer holds what people and programs should know."""
     statuses: dict[Status, Literal["done", "fail", "retry", "pause"]] = Field(default_factory=dict)
     """What an HTTP status (or status and code) means, where it differs from the service's documents."""
+    webhook: Webhook | None = None
+    """What the service shows when it calls this program; null: nobody may call for this connection."""
 
 
 def _needed(value: Secret | str | None, condition: bool, why: str) -> None:  # noqa: FBT001 — read as "value needed if condition"
@@ -175,6 +164,8 @@ def _needed(value: Secret | str | None, condition: bool, why: str) -> None:  # n
 
 class RossumConnection(ConnectionSection):
     """An account at Rossum."""
+
+    takes_webhook_url: ClassVar[bool] = False
 
     backend: Literal["rossum"] = "rossum"
     """Which service this is."""
@@ -245,6 +236,7 @@ class DocDigitizerConnection(ConnectionSection):
     """An account at DocDigitizer."""
 
     needs_queue_id: ClassVar[bool] = False
+    calls_by_get: ClassVar[bool] = True
 
     backend: Literal["docdigitizer"] = "docdigitizer"
     """Which service this is."""

@@ -19,6 +19,7 @@ def cross_checks(settings: Settings, document: Document) -> Iterator[Problem]:
     """Yield the problems between queues, connections and folders."""
     yield from _connections(settings, document)
     yield from _folders(settings, document)
+    yield from _callers(settings, document)
 
 
 def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
@@ -37,6 +38,12 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
                 ("queues", name, "queue_id"),
                 f"is missing: connection `{queue.connection}` needs the id of the service's own queue",
             )
+        if "{secret}" in (queue.webhook_url or "") and not _has_webhook_secret(settings, queue.connection):
+            text = f"{{secret}} stands for `webhook.secret` of connection `{queue.connection}`, which is not given"
+            yield document.problem(("queues", name, "webhook_url"), text)
+        if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
+            text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
+            yield document.problem(("queues", name, "webhook_url"), text)
 
 
 def _needs_queue_id(connection: Any) -> bool:
@@ -44,6 +51,23 @@ def _needs_queue_id(connection: Any) -> bool:
         return False
     kind = CONNECTIONS.get(str(connection.get("backend")))
     return kind is not None and kind.needs_queue_id
+
+
+def _has_webhook_secret(settings: Settings, connection: str) -> bool:
+    known = settings.connections.get(connection)
+    return known is None or (known.webhook is not None and known.webhook.secret is not None)
+
+
+def _takes_webhook_url(connection: Any) -> bool:
+    kind = CONNECTIONS.get(str(connection.get("backend"))) if isinstance(connection, dict) else None
+    return kind is None or kind.takes_webhook_url
+
+
+def _callers(settings: Settings, document: Document) -> Iterator[Problem]:
+    for name, connection in settings.connections.items():
+        if connection.webhook is not None and settings.http is None:
+            text = "nobody listens for it: give `http: {listen: HOST:PORT}` too"
+            yield document.problem(("connections", name, "webhook"), text)
 
 
 class _DropFolders:

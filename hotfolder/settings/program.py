@@ -58,7 +58,7 @@ EntryName = Annotated[str, AfterValidator(_entry_name)]
 
 
 class Http(Section):
-    """The program's own web server."""
+    """The program's own web server: `/webhooks/CONNECTION` and `/healthz`."""
 
     listen: Listen
     """HOST:PORT to listen on."""

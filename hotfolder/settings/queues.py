@@ -168,8 +168,8 @@ class Queue(Section):
     """Which word of the service is final."""
     uncertain: Literal["hold", "resend"] = "hold"
     """What to do with a document that may have arrived, when asking the service did not help."""
-    webhook_url: WebAddress | None = None
-    """Address that the service shall call."""
+    webhook_url: WebAddress | None = Field(default=None, repr=False, exclude=True)
+    """Address that the service shall call; kept out of dumps, it may hold a secret."""
     retain: Retain = Retain()
     """How long archived documents are kept."""
     schedule: Hours | None = None

@@ -21,6 +21,7 @@ from hotfolder.settings.program import Http, Log, Settings
 from hotfolder.settings.quantities import DURATION_PATTERN, duration_text
 from hotfolder.settings.queues import Queue, Retain
 from hotfolder.settings.section import Section
+from hotfolder.settings.webhooks import Signature, Webhook
 
 SECTIONS: tuple[type[Section], ...] = (
     Settings,
@@ -33,8 +34,10 @@ SECTIONS: tuple[type[Section], ...] = (
     Login,
     Retain,
     Retry,
+    Signature,
     Timeouts,
     Upload,
+    Webhook,
 )
 
 

@@ -272,3 +272,19 @@ def test_check_says_what_cannot_be_looked_up(sandbox: SandboxServer, connect: Co
     (finding,) = connect().check(())
     assert finding.ok
     assert "cannot be looked up" in finding.text
+
+
+def test_whom_to_call_is_sent_and_kept_quiet(sandbox: SandboxServer, connect: Connect) -> None:
+    """The call-back goes along in the form; an answer that echoes its secret does not show it."""
+    backend = connect()
+    backend.upload(parcel(webhook_url="https://hooks.acme.example/webhooks/z/s3cret-of-acme"))
+    assert sandbox.ledger.entries[0].fields == {
+        "callback_url": "https://hooks.acme.example/webhooks/z/s3cret-of-acme",
+        "callback_method": "POST",
+    }
+    for address in ("https://hooks.acme.example/webhooks/z/s3cret-of-acme", "s3cret-of-acme"):
+        body = {"detail": f"cannot call {address}", "code": "BAD_REQUEST"}
+        sandbox.play([{"match": {"path": "*/annotate"}, "do": {"status": 400, "body": body}}])
+        with pytest.raises(Refused) as caught:
+            backend.upload(parcel(webhook_url="https://hooks.acme.example/webhooks/z/s3cret-of-acme"))
+        assert "cannot call ***" in str(caught.value)

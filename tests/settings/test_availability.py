@@ -1,6 +1,6 @@
 import pytest
 
-from hotfolder.settings.availability import CONNECTION_ALLOWS, PROGRAM_ALLOWS, QUEUE_ALLOWS
+from hotfolder.settings.availability import QUEUE_ALLOWS
 from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
@@ -9,7 +9,6 @@ WRITTEN = {
     "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
     "wait_for": ["processed"],
-    "webhook_url": ["https://example.com/hook"],
     "status_file": ["/tmp/status"],
     "results": ["true"],
 }
@@ -41,13 +40,6 @@ def test_the_default_may_be_written(load_queue, keys):
 def test_every_line_of_the_table_is_tested_here():
     """A new line of the table needs its example above."""
     assert {yaml_key(attribute) for attribute in QUEUE_ALLOWS} == set(WRITTEN)
-    assert (set(PROGRAM_ALLOWS), set(CONNECTION_ALLOWS)) == ({"http"}, set())
-
-
-def test_the_program_has_such_parts_too(complaints, head):
-    """The web server is understood and refused."""
-    text = f"{head}  q: {{connection: doc}}\nhttp: {{listen: 127.0.0.1:8642}}\n"
-    assert complaints(text) == ["7:1: http: `http` is not available yet; leave it out"]
 
 
 def test_a_value_that_is_wrong_anyway_is_told_once(queue_complaints):

@@ -154,3 +154,16 @@ def test_no_queue_at_all_is_a_mistake(complaints, head):
         "5:9: queues: is empty; write at least one entry"
     ]
     assert complaints(head.replace("queues:\n", "")) == ["1:1: queues: is missing"]
+
+
+def test_a_webhook_address_needs_a_service_that_takes_it(complaints, load, head):
+    """Rossum has no place for it, so it would never be called: said at the key."""
+    rossum = "  r: {backend: rossum, base_url: https://r.example, token: t}\nqueues:\n"
+    text = head.replace("queues:\n", rossum)
+    url = "webhook_url: https://hooks.acme.example/webhooks/r/s3cret-of-acme"
+    [line] = complaints(f"{text}  q: {{connection: r, queue_id: 1, {url}}}\n")
+    assert "queues.q.webhook_url: connection `r` has no place for it" in line
+    assert "s3cret" not in line
+    queue = load(f"{text}  q: {{connection: acme, queue_id: 1, {url}}}\n").queues["q"]
+    assert queue.webhook_url
+    assert "s3cret" not in repr(queue) + str(queue.model_dump())
