@@ -127,9 +127,9 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         size_bytes=journey.stamp.size,
         sha256=journey.sha256 or "",
         pieces=pieces,
-        metadata=filled(queue.metadata, facts),
-        values=filled(queue.values, facts),
-        document_class=queue.document_class,
+        metadata={**filled(queue.metadata, facts), **journey.own.metadata},
+        values={**filled(queue.values, facts), **journey.own.values},
+        document_class=journey.own.document_class or queue.document_class,
         reject_identical=queue.reject_identical or journey.repeat,
     )
 

@@ -19,6 +19,7 @@ from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
+from hotfolder.companions import form_of
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
@@ -26,7 +27,7 @@ from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Recorder
 from hotfolder.recovery import Site, recover
 from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
-from hotfolder.status.places import own_folders
+from hotfolder.status.places import own_folders, pairing_of
 
 _DISK_THREADS = 4
 """For each queue; they are made when they are needed."""
@@ -209,11 +210,14 @@ class Works:
             settle_s=max(queue.settle_s, self._windows.get(queue.name, 0.0)),
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
+            pairing=pairing_of(self.settings, queue),
         )
         disk = self._disks[queue.name] = self._parts.threads(_DISK_THREADS, f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
-        origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
+        templates = (queue.companion, queue.ready_marker)
+        names = (queue.name, connection.name, connection.backend)
+        origin = Origin(*names, queue_id, source, override_of, templates)
         line = Line(queue, origin, drop, means)
         if queue.name in self._pauses:
             line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])
@@ -306,4 +310,5 @@ def _habits(queue: Queue) -> Habits:
         rescan_s=queue.rescan_s,
         recursive=queue.recursive,
         own_folders=own_folders(queue),
+        companion_form=form_of(queue.companion) if queue.companion else None,
     )

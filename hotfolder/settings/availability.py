@@ -18,8 +18,6 @@ CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "schedule": (None,),
     "retain": (Retain(),),
-    "companion": (None,),
-    "companion_timeout_s": (600.0,),
     "ready_marker": (None,),
     "mode": ("single",),
     "on_error": ("continue",),

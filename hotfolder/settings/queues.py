@@ -60,8 +60,10 @@ def _media_type(value: Any) -> str:
 
 
 def _with_name(template: str) -> str:
-    if "{name}" not in template and "{stem}" not in template:
-        raise ValueError("expected a name with {name} or {stem} in it")
+    if template.count("{name}") + template.count("{stem}") != 1:
+        raise ValueError("expected a name with {name} or {stem} in it, once")
+    if template in {"{name}", "{stem}"}:
+        raise ValueError("this is the document's own name; add an extension, such as {name}.ready")
     if "/" in template:
         raise ValueError("expected a name without /: the file lies beside its document")
     return template
@@ -70,6 +72,8 @@ def _with_name(template: str) -> str:
 def _companion(template: str) -> str:
     if template == "{name}.json":
         raise ValueError("`{name}.json` is the sidecar's name; write for example `{stem}.json`")
+    if not template.lower().endswith((".json", ".yaml", ".yml", ".xml")):
+        raise ValueError("expected a name that ends in .json, .yaml, .yml or .xml, which says how to read it")
     return _with_name(template)
 
 

@@ -12,6 +12,7 @@ ROWS = """
 model
 allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
+attendants companions
 backends.bodies backends.moments backends.paths grounds
 backends.answers
 backends.policy backends.wire
@@ -65,7 +66,7 @@ TOLERATED = {
     "main.demo": "the demonstration plays the part of those who drop documents",
 }
 
-PURE = ["model", "states", "retry", "sidecar", "kinship", "checks", "arrivals.inbox"]
+PURE = ["model", "states", "retry", "sidecar", "kinship", "checks", "arrivals.entries", "arrivals.inbox", "arrivals.pairing"]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 
 IMPURE = {

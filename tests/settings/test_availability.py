@@ -6,8 +6,6 @@ from hotfolder.settings.section import yaml_key
 WRITTEN = {
     "schedule": ["Mon-Fri 06:00-20:00"],
     "retain": ["{done: 90d}", "{failed: 1d}"],
-    "companion": ["'{stem}.json'"],
-    "companion_timeout": ["1m", "never"],
     "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
     "on_error": ["stop", "stop_without_record"],
@@ -18,7 +16,6 @@ WRITTEN = {
 }
 ACCEPTED = [
     "retain: {}",
-    "companion_timeout: 600s",
     "mode: single",
     "wait_for: accepted",
     "wait_for: imported",
