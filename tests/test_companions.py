@@ -82,7 +82,11 @@ LAUGHS = b'<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><d><queue_id>&b;</
         ("yaml", b"metadata: !!python/object {}\n", "line 1: tags (!) are not used"),
         ("yaml", BOMB, "more than 100000 values"),
         ("yaml", LONG_ALIAS, "too large once its aliases"),
-        ("yaml", b"a: &a " + b"x" * 30_000 + b"\nb: [" + b"*a," * 10_000 + b"]\n", "characters, with the aliases"),
+        (
+            "yaml",
+            b"a: &a " + b"x" * 30_000 + b"\nb: [" + b"*a," * 10_000 + b"]\n",
+            "characters, with the aliases",
+        ),
         ("xml", LAUGHS, "line 1: a document type"),
         ("xml", b'<!DOCTYPE d SYSTEM "file:///etc/passwd"><d/>', "a document type"),
         ("xml", b"<d>\n<queue_id>", "line 2: not valid XML"),
@@ -92,12 +96,12 @@ LAUGHS = b'<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><d><queue_id>&b;</
         ("xml", b"<d><metadata><a><b/></a></metadata></d>", "<b> is nested too deeply"),
         ("xml", b"<d><queue_id>1</queue_id><queue_id>2</queue_id></d>", "<queue_id> stands there twice"),
         ("xml", b"<d><values><a/><e name='a'/></values></d>", "`a` stands there twice"),
-        ("xml", '<?xml version="1.0" encoding="windows-1250"?><d/>'.encode(), "encoding windows-1250"),
+        ("xml", b'<?xml version="1.0" encoding="windows-1250"?><d/>', "encoding windows-1250"),
     ],
 )
 def test_what_cannot_be_used_says_why(form: str, content: bytes, says: str) -> None:
     """The mistake is named, with its line where the form has lines, and nothing is guessed or blown up."""
-    with pytest.raises(CompanionError, match="(?s)^") as caught:
+    with pytest.raises(CompanionError) as caught:
         parse(content, form)
     assert says in str(caught.value)
 
@@ -112,16 +116,20 @@ def test_nothing_else_is_ever_raised(form: str, content: bytes) -> None:
     json.dumps([own.metadata, own.values, own.queue_id, own.document_class]).encode()
 
 
-@given(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none()))
+WHOLE_TEXT = st.text(st.characters(codec="utf-8"))
+
+
+@given(st.dictionaries(WHOLE_TEXT, st.integers() | WHOLE_TEXT | st.booleans() | st.none()))
 def test_json_metadata_comes_out_as_it_went_in(metadata: dict[str, object]) -> None:
     """Every key and value is kept."""
-    content = json.dumps({"metadata": metadata}).encode()
-    try:
-        assert parse(content, "json").metadata == metadata
-    except CompanionError as refused:
-        assert "half a character" in str(refused)
+    assert parse(json.dumps({"metadata": metadata}).encode(), "json").metadata == metadata
 
 
 def test_the_form_is_the_extension() -> None:
     """In either case of letters, and for both of YAML's."""
-    assert [form_of("{stem}" + e) for e in (".json", ".YAML", ".yml", ".Xml")] == ["json", "yaml", "yaml", "xml"]
+    assert [form_of("{stem}" + e) for e in (".json", ".YAML", ".yml", ".Xml")] == [
+        "json",
+        "yaml",
+        "yaml",
+        "xml",
+    ]

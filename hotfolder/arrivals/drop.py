@@ -299,7 +299,6 @@ class DropFolder:
             logger.warning(text, self.habits.name, printable(os.path.join(*self.inbox.alone.pop())))
 
     def _form(self, key: Key) -> str | None:
-        """Return the form of a companion, None where it is none."""
         return self.habits.companion_form if self.inbox.is_companion(key) else None
 
     # Waiting ------------------------------------------------------------------------------------

@@ -291,9 +291,8 @@ def test_without_companions_every_name_may_be_a_documents() -> None:
 )
 def test_whatever_happens_they_come_together(steps: list[str]) -> None:
     """However they come, change and go: what is ready has the companion that lies there, and in the end both go."""
-    inbox, now, version = box(), 100.0, 0
-    for step in [*steps, "document", "companion", "wait", "look", "look"]:
-        version += 1
+    inbox, now = box(), 100.0
+    for version, step in enumerate([*steps, "document", "companion", "wait", "look", "look"]):
         if step == "document":
             put(inbox, b"scan.pdf", now, version)
         elif step == "companion":

@@ -66,7 +66,17 @@ TOLERATED = {
     "main.demo": "the demonstration plays the part of those who drop documents",
 }
 
-PURE = ["model", "states", "retry", "sidecar", "kinship", "checks", "arrivals.entries", "arrivals.inbox", "arrivals.pairing"]
+PURE = [
+    "model",
+    "states",
+    "retry",
+    "sidecar",
+    "kinship",
+    "checks",
+    "arrivals.entries",
+    "arrivals.inbox",
+    "arrivals.pairing",
+]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 
 IMPURE = {

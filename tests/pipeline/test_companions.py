@@ -1,53 +1,117 @@
 """A document and its companion on their way through the pipeline, together."""
 
-import asyncio
 import json
+from typing import Any
 
-from hotfolder.audit.inspection import Looker
-from tests.pipeline.workshop import Opening, Workshop, picture
+from hotfolder.backends.base import Receipt, Unavailable
+from tests.pipeline.workshop import Guarded, Opening, Workshop, picture
 
 SAYS = json.dumps({"metadata": {"site": "Brno", "floor": 2}, "values": {"a": "b"}, "queue_id": "9"}).encode()
 
 
-def rests(place: Workshop, area: str = "done") -> list[str]:
+class Recording(Guarded):
+    """A memory that keeps what it was told of each document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Any] = []
+
+    def upload(self, parcel: Any) -> Receipt:
+        """Keep the parcel."""
+        self.told.append(parcel)
+        return super().upload(parcel)
+
+
+def rests(shop: Workshop, area: str = "done") -> list[str]:
     """Return every name in an archive."""
-    folder = place.top / area
+    folder = shop.top / area
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def reason(shop: Workshop, name: str) -> str:
+    """Return why an entry of the drop folder is there."""
+    entry = shop.drop.inbox.entries.get((b"", name.encode()))
+    return entry.reason if entry else ""
 
 
 def test_both_orders_of_arrival(workshop: Opening) -> None:
     """The companion may come before its document or after it; both rest together, and what it says is sent."""
-    place = workshop(companion="{stem}.json", metadata={"site": "Prague", "name": "{name}"})
+    backend = Recording()
+    shop = workshop(backend, companion="{stem}.json", metadata={"site": "Prague", "name": "{name}"})
 
     async def scenario() -> None:
-        place.put("first.json", SAYS)
-        place.put("first.png")
-        place.put("second.png", picture(2))
-        await place.until(lambda: place.at_rest(1), "the first is filed")
-        await place.until(lambda: "companion second.json" in reason(place, b"second.png"), "the second waits")
-        place.put("second.json", SAYS)
-        await place.until(lambda: place.at_rest(2), "the second is filed")
+        shop.put("first.json", SAYS)
+        shop.put("first.png")
+        shop.put("second.png", picture(2))
+        await shop.until(lambda: shop.at_rest(1), "the first is filed")
+        await shop.until(lambda: "companion second.json" in reason(shop, "second.png"), "the second waits")
+        shop.put("second.json", SAYS)
+        await shop.until(lambda: shop.at_rest(2), "the second is filed")
 
-    place.run(scenario)
-    assert rests(place) == sorted(
-        f"{n}{e}" for n in ("first", "second") for e in (".json", ".png", ".png.json")
-    )
-    assert place.waiting() == []
-    for parcel in place.backend.received:
-        name = f"{parcel.name}"
-        assert parcel.metadata == {"site": "Brno", "floor": 2, "name": name}
+    shop.run(scenario)
+    expected = [f"{n}{e}" for n in ("first", "second") for e in (".json", ".png", ".png.json")]
+    assert (rests(shop), shop.waiting()) == (expected, [])
+    for parcel in backend.told:
+        assert parcel.metadata == {"site": "Brno", "floor": 2, "name": parcel.name}
         assert (parcel.values, parcel.queue_id) == ({"a": "b"}, "9")
-    record = json.loads((place.top / "done/first.png.json").read_text())
+    record = json.loads((shop.top / "done/first.png.json").read_text())
     assert record["queue"] == {"name": "invoices", "id": "9", "id_source": "companion"}
     assert (record["file"]["companion"], record["beside"]) == ("first.json", ["first.json"])
 
 
-def reason(place: Workshop, name: bytes) -> str:
-    """Return why an entry of the drop folder is there."""
-    entry = place.drop.inbox.entries.get((b"", name))
-    return entry.reason if entry else ""
+def test_without_its_companion(workshop: Opening) -> None:
+    """After the time-out the document goes alone, and its record says so; a companion that comes later stays."""
+    shop = workshop(Recording(), companion="{stem}.yaml", companion_timeout_s=0.1)
+
+    async def scenario() -> None:
+        shop.put()
+        await shop.until(lambda: shop.at_rest(1), "filed")
+        shop.put("scan.yaml", b"queue_id: 9\n")
+        await shop.until(lambda: "companion" in reason(shop, "scan.yaml"), "the companion is known")
+
+    shop.run(scenario)
+    record = shop.filed()["scan.png"]
+    assert "sent without its companion scan.yaml" in record["warnings"][0]
+    assert (record["queue"]["id_source"], "companion" in record["file"]) == ("queue", False)
+    assert shop.waiting() == ["scan.yaml"]
 
 
-async def until_tried(place: Workshop, name: bytes, words: str) -> None:
-    """Wait for a reason."""
-    await place.until(lambda: words in reason(place, name), words)
+def test_a_broken_companion(workshop: Opening) -> None:
+    """The document is refused with the line of the mistake, unsent, and both lie in failed/."""
+    backend = Recording()
+    shop = workshop(backend, companion="{stem}.xml")
+
+    async def scenario() -> None:
+        shop.put("scan.xml", b"<d>\n<queue>7</queue></d>")
+        shop.put()
+        await shop.until(lambda: shop.line.filed["failed"] == 1, "filed")
+
+    shop.run(scenario)
+    assert rests(shop, "failed") == ["scan.png", "scan.png.json", "scan.xml"]
+    record = json.loads((shop.top / "failed/scan.png.json").read_text())
+    assert (record["error_source"], record["response"]["StatusCode"]) == ("local", 422)
+    assert (
+        "scan.xml cannot be used: line 2: <queue> is not known"
+        in record["response"]["Messages"][0]["Message"]
+    )
+    assert backend.told == []
+
+
+def test_a_pause_puts_both_back(workshop: Opening) -> None:
+    """What was claimed and not sent lies in the drop folder again with its companion, and is sent with it later."""
+    backend = Recording()
+    backend.fail(Unavailable("try later", status=503, retry_after_s=3600))
+    shop = workshop(backend, companion="{stem}.json")
+
+    async def scenario() -> None:
+        shop.put("scan.json", SAYS)
+        shop.put()
+        await shop.until(lambda: [j for j in shop.carried() if j.state == "deferred"], "deferred")
+        await shop.lane.hands.pause(shop.line, "by hand")
+        assert shop.waiting() == ["scan.json", "scan.png"]
+        shop.lane.hands.resume(shop.line)
+        await shop.until(lambda: shop.at_rest(1), "sent")
+
+    shop.run(scenario)
+    assert rests(shop) == ["scan.json", "scan.png", "scan.png.json"]
+    assert [parcel.queue_id for parcel in backend.told] == ["9", "9"]
