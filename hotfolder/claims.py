@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,6 +39,10 @@ class StuckError(OSError):
     """The document could not be made ours and could not be put back either: it lies in the work folder."""
 
 
+def _no_id(_folder: bytes) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which queue a document is claimed for, and where it will go."""
@@ -53,11 +57,17 @@ class Origin:
     templates: tuple[str | None, str | None] = (None, None)
     """What makes the names of companions and markers of their documents'."""
 
-    def route(self, named: str | None) -> tuple[str | None, str, str | None]:
+    id_of_folder: Callable[[bytes], str | None] = _no_id
+    """Tells the service's id for a folder below the drop folder, None where that has none of its own."""
+
+    def route(self, folder: bytes, named: str | None) -> tuple[str | None, str, str | None]:
         """Return the service's queue of a document (`named` by its companion), what named it, and what it replaced."""
+        of_folder = self.id_of_folder(folder)
         if self.id_source == "override":
-            return self.queue_id, "override", named or self.override_of
-        return (named, "companion", None) if named else (self.queue_id, self.id_source, None)
+            return self.queue_id, "override", named or of_folder or self.override_of
+        if named or of_folder:
+            return (named, "companion", None) if named else (of_folder, "folder", None)
+        return self.queue_id, self.id_source, None
 
 
 def new_upload_id(wall: float) -> str:
@@ -88,7 +98,7 @@ def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
     verdict = arrival.verdict
     ready = isinstance(verdict, Ready)
     upload_id = new_upload_id(wall)
-    queue_id, id_source, override_of = origin.route(arrival.own.queue_id)
+    queue_id, id_source, override_of = origin.route(arrival.folder, arrival.own.queue_id)
     return Journey(
         upload_id=upload_id,
         queue=origin.queue,

@@ -59,7 +59,7 @@ class QueueRecord(_Record):
 
     name: str
     id: str | None = Field(description="queue of the service")
-    id_source: str = Field(description="what named it: queue, companion or override")
+    id_source: str = Field(description="what named it: queue, folder, companion or override")
     override_of: str | None = Field(
         default=None, description="the id that would have counted, where an override won"
     )

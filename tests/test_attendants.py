@@ -31,7 +31,8 @@ from tests.attended import (
     row_of,
     work,
 )
-from tests.builders import NOW, PDF, drop, names_in
+from tests.builders import NOW, PDF, drop, journey, names_in
+from tests.builders import claimed as plainly_claimed
 
 # Claim and give back -----------------------------------------------------------------------------
 
@@ -90,12 +91,17 @@ def test_a_claim_without_its_companion_fails(
 
 
 def test_a_claim_says_where_it_goes() -> None:
-    """A companion's queue id wins over the queue's, the connection's override over both, and the record tells."""
-    assert HERE.route("9") == ("9", "companion", None)
-    assert HERE.route(None) == ("8236", "queue", None)
-    over = replace(HERE, queue_id="1", id_source="override", override_of="8236")
-    assert over.route("9") == ("1", "override", "9")
-    assert over.route(None) == ("1", "override", "8236")
+    """Override, companion, folder, queue: the first that names an id wins, and the record tells."""
+    assert HERE.route(b"", "9") == ("9", "companion", None)
+    assert HERE.route(b"", None) == ("8236", "queue", None)
+    by_folder = replace(HERE, id_of_folder={b"sub": "5"}.get)
+    assert by_folder.route(b"sub", None) == ("5", "folder", None)
+    assert by_folder.route(b"sub", "9") == ("9", "companion", None)
+    over = replace(by_folder, queue_id="1", id_source="override", override_of="8236")
+    assert over.route(b"", "9") == ("1", "override", "9")
+    assert over.route(b"sub", "9") == ("1", "override", "9")
+    assert over.route(b"sub", None) == ("1", "override", "5")
+    assert over.route(b"", None) == ("1", "override", "8236")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -256,6 +262,14 @@ def test_where_the_journal_is_lost_the_companion_counts_again(
     assert (found.queue_id, found.id_source, found.own.metadata) == ("9", "companion", {"site": "Brno"})
     assert {one.name for one in found.attendants} == {b"scan.json", b"scan.pdf.ready"}
     assert found.beside == made.beside
+
+
+def test_where_the_journal_is_lost_the_folder_counts_again(journal: Journal, folders: spool.Folders) -> None:
+    """What may have been sent from a subfolder is asked about at the queue of that."""
+    made = plainly_claimed(folders, journey(folder=b"sub/below"))
+    origin = replace(HERE, id_of_folder={b"sub/below": "5"}.get)
+    (found,) = repaired(journal, folders, known=False, origin=origin)
+    assert (found.upload_id, found.queue_id, found.id_source) == (made.upload_id, "5", "folder")
 
 
 def test_where_the_journal_is_lost_in_the_middle_of_filing(

@@ -182,13 +182,11 @@ def _attended(site: Site, journey: Journey) -> Journey:
             continue
         found.append(Attendant(one.name, template, stamp, one.kept))
         own = evidence.said(site.folders, template, one.in_work) if one.kept else own
-    if not found:
-        return journey
     found.sort(key=lambda a: not a.kept)
     kept = replace(journey, attendants=tuple(found), beside=beside(journey.upload_id, found), own=own)
     if journey.state is not State.UNCERTAIN:  # its sidecar tells where it went
         return kept
-    queue_id, id_source, override_of = site.origin.route(own.queue_id)
+    queue_id, id_source, override_of = site.origin.route(journey.folder, own.queue_id)
     return replace(kept, queue_id=queue_id, id_source=id_source, override_of=override_of)
 
 

@@ -217,7 +217,7 @@ class Works:
         override_of = queue.queue_id if source == "override" else None
         templates = (queue.companion, queue.ready_marker)
         names = (queue.name, connection.name, connection.backend)
-        origin = Origin(*names, queue_id, source, override_of, templates)
+        origin = Origin(*names, queue_id, source, override_of, templates, queue.id_of_folder)
         line = Line(queue, origin, drop, means)
         if queue.name in self._pauses:
             line.by_hand = by_hand(queue.name, self._pauses[queue.name][0])

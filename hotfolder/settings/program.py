@@ -112,6 +112,12 @@ class Settings(Section):
             return connection.queue_id_override, "override"
         return queue.queue_id, "queue"
 
+    def service_ids(self, queue: Queue) -> tuple[str, ...]:
+        """Return every id that the configuration names for a queue, each once."""
+        first, source = self.service_queue(queue)
+        ids = (first, *(() if source == "override" else queue.queue_ids.values()))
+        return tuple(dict.fromkeys(one for one in ids if one is not None))
+
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
     """Return systemd's state directory, else the user's (XDG base directories), else /var/lib/hotfolder."""

@@ -1,5 +1,6 @@
 """The queues: one drop folder each, and what becomes of its documents."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -77,6 +78,13 @@ def _companion(template: str) -> str:
     return _with_name(template)
 
 
+def _subfolder(path: str) -> str:
+    parts = path.split("/")
+    if not path or any(part in {"", ".", ".."} for part in parts):
+        raise ValueError("expected a path below the drop folder, such as invoices or invoices/paid")
+    return path
+
+
 def _waiting_time(value: Any) -> Any:
     return None if value == "never" else value
 
@@ -107,6 +115,8 @@ class Queue(Section):
     """Key of the connection that takes the documents."""
     queue_id: QueueId | None = None
     """The service's own id of its queue: number or text; DocDigitizer has none."""
+    queue_ids: dict[Annotated[str, AfterValidator(_subfolder)], QueueId] = Field(default_factory=dict)
+    """Ids for what is dropped into subfolders: path below the drop folder, and id; the longest path that fits counts."""
     folder: FolderPath
     """The drop folder; left out: `root`/<queue name>."""
     done: FolderPath = Field(default_factory=lambda fields: fields["folder"] / "done")
@@ -180,6 +190,13 @@ class Queue(Section):
     """Where to keep a file with the queue's state for people."""
     results: Flag = False
     """Fetch the extracted data when the service is done."""
+
+    def id_of_folder(self, folder: bytes) -> str | None:
+        """Return the service's id for documents of a folder below the drop folder, None where none is its own."""
+        ids = {os.fsencode(path): queue_id for path, queue_id in self.queue_ids.items()}
+        while folder and folder not in ids:
+            folder = folder.rpartition(b"/")[0]
+        return ids.get(folder)
 
     @field_validator("settle_max_s")
     @classmethod

@@ -112,7 +112,7 @@ def pairing_of(settings: Settings, queue: Queue) -> Pairing:
             queue.companion_timeout_s,
             queue.ready_marker,
             queue.settle_max_s,
-            lambda _folder, own: known or own.queue_id is not None,
+            lambda folder, own: known or (own.queue_id or queue.id_of_folder(folder)) is not None,
         )
     )
 
