@@ -14,6 +14,7 @@ from hotfolder import spool
 from hotfolder.attendants import Group, Member, lies, move_together
 from hotfolder.checks.names import free_names, printable
 from hotfolder.checks.readiness import Kind
+from hotfolder.checks.templates import fill
 from hotfolder.claims import moment_of, new_upload_id
 from hotfolder.filing import sidecar_name
 from hotfolder.settings import Queue
@@ -84,21 +85,29 @@ def move_back(queue: Queue, failed: Failed, wall: float) -> bytes:
             folder, target = failed.folder, stack.enter_context(spool.below(top, failed.folder))
         except OSError:
             folder, target = b"", top
-        members = _members(queue, failed, source)
-        if members:
-            wanted = _first_name(failed)
-            group = Group(source, failed.name, members, mark)
-            name = move_together(group, target, (wanted, *free_names(wanted, moment_of(mark), mark)))
-            return os.path.join(os.fsencode(queue.folder), folder, name)
-        try:
-            name = spool.move_to_free(failed.name, source, _first_name(failed), target, wall, mark)
-        except OSError as problem:
-            if problem.errno != errno.EXDEV:
-                raise
-            name = _copied(source, failed, target, wall, mark)
+        name = _moved(queue, failed, (source, target), mark, wall)
+        if queue.ready_marker:  # it was complete when it failed
+            with suppress(FileExistsError):
+                spool.write_new(fill(queue.ready_marker, name), b"", target, f".{mark}.tmp".encode())
         spool.sync_folder(target)
         spool.sync_folder(source)
     return os.path.join(os.fsencode(queue.folder), folder, name)
+
+
+def _moved(queue: Queue, failed: Failed, places: tuple[int, int], mark: str, wall: float) -> bytes:
+    """Move a document, and its companion, from one open folder into the other; returns its name there."""
+    source, target = places
+    wanted = _first_name(failed)
+    members = _members(queue, failed, source)
+    if members:
+        group = Group(source, failed.name, members, mark)
+        return move_together(group, target, (wanted, *free_names(wanted, moment_of(mark), mark)))
+    try:
+        return spool.move_to_free(failed.name, source, wanted, target, wall, mark)
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
+        return _copied(source, failed, target, wall, mark)
 
 
 def _members(queue: Queue, failed: Failed, source: int) -> list[Member]:

@@ -66,6 +66,16 @@ def test_a_failed_document_comes_back_with_its_companion(
     assert not [n for n in left if n.startswith(b".")]
 
 
+def test_a_document_that_is_sent_again_is_marked(
+    queue: Queue, folders: spool.Folders, drop_path: Path
+) -> None:
+    """Where a queue wants markers, `retry` makes one: nobody else would."""
+    filed(folders, final(folders, State.REFUSED), queue.failed)
+    marked = queue.model_copy(update={"ready_marker": "{name}.ready", "companion": None})
+    move_back(marked, failed_at(queue, b"", b"scan.pdf"), NOW)
+    assert set(names_in(drop_path)) == {b"scan.pdf", b"scan.pdf.ready"}
+
+
 def test_a_companion_that_stays_in_failed_keeps_its_record(queue: Queue, folders: spool.Folders) -> None:
     """Where a person moves the document alone back, the record of what lies there stays, too."""
     made = filed(folders, final(folders, State.REFUSED), queue.failed)

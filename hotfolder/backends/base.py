@@ -111,6 +111,8 @@ class Traits:
     """Whether `follow_up` can learn more after acceptance."""
     keeps_mark: bool = True
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
+    serial: bool = False
+    """Whether documents for several of its queues go one after the other, unless the connection sets limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ class Digitoo(Backend):
         needs_queue_id=True,
         follows_up=False,
         keeps_mark=False,
+        serial=True,  # the connector's specification: several queues without override are served in turn
     )
 
     def __init__(self, connection: DigitooConnection, now: Callable[[], float] = time.time) -> None:

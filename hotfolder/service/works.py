@@ -195,7 +195,21 @@ class Works:
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
-        return Lane(connection, self.settings.limits_of(connection), backend, lines, means)
+        limits, serial = self.settings.limits_of(connection), self._serial(name)
+        if serial:
+            limits = limits.model_copy(update={"concurrency": 1})
+            logger.info("connection {}: {}", name, serial)
+        lane = Lane(connection, limits, backend, lines, means)
+        lane.serial = serial
+        return lane
+
+    def _serial(self, name: str) -> str | None:
+        """Say why a connection sends one document after the other, None where it does not."""
+        connection = self.settings.connections[name]
+        traits = BACKENDS[connection.backend].traits
+        if not traits.serial or connection.limits is not None or not self.settings.serves_several(connection):
+            return None
+        return "one document after the other, as this service wants it for several queues; set `limits` to change that"
 
     def _line(self, queue: Queue, means: Means) -> Line:
         connection = self.settings.connections[queue.connection]

@@ -18,7 +18,6 @@ CONNECTION_ALLOWS: Mapping[str, tuple[Any, ...]] = {
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "schedule": (None,),
     "retain": (Retain(),),
-    "ready_marker": (None,),
     "mode": ("single",),
     "on_error": ("continue",),
     "wait_for": ("accepted", "imported"),

@@ -80,7 +80,8 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     if trouble:
         return "paused", trouble
     held_up = lane.gate.trouble or line.gate.trouble
-    return "active", line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    trouble = line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    return "active", trouble or lane.serial
 
 
 def _stalled(line: Line) -> str | None:

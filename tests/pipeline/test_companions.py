@@ -115,3 +115,43 @@ def test_a_pause_puts_both_back(workshop: Opening) -> None:
     shop.run(scenario)
     assert rests(shop) == ["scan.json", "scan.png", "scan.png.json"]
     assert [parcel.queue_id for parcel in backend.told] == ["9", "9"]
+
+
+def test_a_marker(workshop: Opening) -> None:
+    """A document waits for its marker; once it was claimed the marker is gone, and after a pause it is there again."""
+    backend = Recording()
+    backend.fail(Unavailable("try later", status=503, retry_after_s=3600))
+    shop = workshop(backend, ready_marker="{name}.ready")
+
+    async def scenario() -> None:
+        shop.put("other.png.ready", b"")
+        shop.put()
+        await shop.until(
+            lambda: "waits for its marker scan.png.ready" in reason(shop, "scan.png"), "it waits"
+        )
+        assert shop.drop.inbox.counts()["ignored"] == 1
+        shop.put("scan.png.ready", b"")
+        await shop.until(lambda: [j for j in shop.carried() if j.state == "deferred"], "deferred")
+        assert shop.waiting() == ["other.png.ready"]
+        await shop.lane.hands.pause(shop.line, "by hand")
+        assert shop.waiting() == ["other.png.ready", "scan.png", "scan.png.ready"]
+        shop.lane.hands.resume(shop.line)
+        await shop.until(lambda: shop.at_rest(1), "sent")
+
+    shop.run(scenario)
+    assert (rests(shop), shop.waiting()) == (["scan.png", "scan.png.json"], ["other.png.ready"])
+    assert [p.name for p in (shop.top / ".hotfolder").iterdir()] == []
+
+
+def test_a_document_that_is_not_marked_is_not_judged(workshop: Opening) -> None:
+    """What is not whole without its marker is not complete, and goes nowhere."""
+    shop = workshop(Recording(), ready_marker="{name}.ready")
+
+    async def scenario() -> None:
+        shop.put("scan.png", b"no picture at all")
+        await shop.until(lambda: "waits for its marker" in reason(shop, "scan.png"), "it waits")
+        shop.put("scan.png.ready", b"")
+        await shop.until(lambda: shop.line.filed["failed"] == 1, "refused once it is marked")
+
+    shop.run(scenario)
+    assert rests(shop, "failed") == ["scan.png", "scan.png.json"]

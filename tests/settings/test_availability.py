@@ -6,7 +6,6 @@ from hotfolder.settings.section import yaml_key
 WRITTEN = {
     "schedule": ["Mon-Fri 06:00-20:00"],
     "retain": ["{done: 90d}", "{failed: 1d}"],
-    "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
     "on_error": ["stop", "stop_without_record"],
     "wait_for": ["processed"],
