@@ -5,14 +5,14 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hotfolder import spool
+from hotfolder import attendants, spool
 from hotfolder.arrivals import Arrival
 from hotfolder.backends.base import ContentChanged
-from hotfolder.checks.names import MAX_NAME_BYTES, shorten
+from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten
 from hotfolder.checks.readiness import Ready
 from hotfolder.model import ErrorSource, Journey, Stamp, State
 
@@ -39,6 +39,10 @@ class StuckError(OSError):
     """The document could not be made ours and could not be put back either: it lies in the work folder."""
 
 
+def _no_id(_folder: bytes) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which queue a document is claimed for, and where it will go."""
@@ -52,6 +56,20 @@ class Origin:
     """The queue's own id, where the connection's override won."""
     on_error: str = "continue"
     """The queue's setting of that name."""
+    templates: tuple[str | None, str | None] = (None, None)
+    """What makes the names of companions and markers of their documents'."""
+
+    id_of_folder: Callable[[bytes], str | None] = _no_id
+    """Tells the service's id for a folder below the drop folder, None where that has none of its own."""
+
+    def route(self, folder: bytes, named: str | None) -> tuple[str | None, str, str | None]:
+        """Return the service's queue of a document (`named` by its companion), what named it, and what it replaced."""
+        of_folder = self.id_of_folder(folder)
+        if self.id_source == "override":
+            return self.queue_id, "override", named or of_folder or self.override_of
+        if named or of_folder:
+            return (named, "companion", None) if named else (of_folder, "folder", None)
+        return self.queue_id, self.id_source, None
 
 
 def new_upload_id(wall: float) -> str:
@@ -81,14 +99,16 @@ def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
     """Return the journey whose row announces the claim of `arrival`; an unfit one holds its refusal already."""
     verdict = arrival.verdict
     ready = isinstance(verdict, Ready)
+    upload_id = new_upload_id(wall)
+    queue_id, id_source, override_of = origin.route(arrival.folder, arrival.own.queue_id)
     return Journey(
-        upload_id=new_upload_id(wall),
+        upload_id=upload_id,
         queue=origin.queue,
         connection=origin.connection,
         backend=origin.backend,
-        queue_id=origin.queue_id,
-        id_source=origin.id_source,
-        override_of=origin.override_of,
+        queue_id=queue_id,
+        id_source=id_source,
+        override_of=override_of,
         folder=arrival.folder,
         name=arrival.name,
         stamp=arrival.stamp,
@@ -101,6 +121,9 @@ def begun(arrival: Arrival, origin: Origin, wall: float) -> Journey:
         error_source=None if ready else ErrorSource.LOCAL,
         warnings=(verdict.warning,) if isinstance(verdict, Ready) and verdict.warning else (),
         on_error=origin.on_error,
+        beside=attendants.beside(upload_id, arrival.attendants),
+        attendants=arrival.attendants,
+        own=arrival.own,
     )
 
 
@@ -181,7 +204,8 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
             raise OSError(problem.errno, "the work folder is gone") from problem
         raise ClaimFailedError("it was taken away before it could be claimed") from None
     try:
-        return _verified(folders, journey)
+        verified = _verified(folders, journey)
+        _fetch_attendants(folders, journey)
     except BaseException as problem:
         try:
             give_back(folders, journey, journey.claimed_at)
@@ -190,6 +214,14 @@ def secure(folders: spool.Folders, journey: Journey) -> tuple[Stamp, str]:
                 stuck.errno, f"{problem}, and it cannot be put back: {stuck.strerror}"
             ) from problem
         raise
+    return verified
+
+
+def _fetch_attendants(folders: spool.Folders, journey: Journey) -> None:
+    try:
+        attendants.fetch(folders, journey)
+    except attendants.GoneError as gone:
+        raise ClaimFailedError(str(gone)) from None
 
 
 def try_out(folders: spool.Folders) -> None:
@@ -250,6 +282,7 @@ def digest_of(fd: int, first_bytes: int = sys.maxsize) -> str:
 def give_back(folders: spool.Folders, journey: Journey, wall: float) -> bytes:
     """Put a claimed document back into the drop folder, under a free name, and return that name.
 
+    What came with it goes back first, under the name that follows: a document that lies there has it.
     A subfolder that was removed meanwhile is not made again: the document then lies at the top.
     """
     try:
@@ -257,9 +290,15 @@ def give_back(folders: spool.Folders, journey: Journey, wall: float) -> bytes:
     except OSError:
         target = os.dup(folders.drop)
     try:
-        name = spool.move_to_free(
-            work_name(journey), folders.work, journey.name, target, wall, journey.upload_id
-        )
+        if journey.attendants:  # by the moment of the claim: cut off and done again, it tries the same names
+            names = (journey.name, *free_names(journey.name, journey.claimed_at, journey.upload_id))
+            members = attendants.members_of(journey)
+            group = attendants.Group(folders.work, work_name(journey), members, journey.upload_id)
+            name = attendants.move_together(group, target, names)
+        else:
+            name = spool.move_to_free(
+                work_name(journey), folders.work, journey.name, target, wall, journey.upload_id
+            )
     finally:
         os.close(target)
     _forget_later(folders, journey)

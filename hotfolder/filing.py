@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from loguru import logger
 
-from hotfolder import spool
-from hotfolder.checks.names import MAX_NAME_BYTES, free_names, shorten, split
+from hotfolder import attendants, spool
+from hotfolder.checks.names import MAX_NAME_BYTES, free_names, printable, shorten, split
 from hotfolder.claims import forget_note, original_name, work_name
 from hotfolder.model import Beside, Journey
 from hotfolder.sidecar import draw, render
@@ -87,12 +87,22 @@ def clear_up(failed: str, filed: Iterable[Journey]) -> None:
                 stack.callback(os.close, top)
                 folder = stack.enter_context(spool.below(top, earlier.folder))
                 beside = sidecar_name(earlier.name)
-                if _is_ours(folder, beside, earlier.upload_id) and not _exists(earlier.name, folder):
+                ours = _is_ours(folder, beside, earlier.upload_id)
+                if ours and not _exists(earlier.name, folder) and not _has_further(beside, folder):
                     spool.remove(beside, folder)
         except FileNotFoundError:
             continue
         except OSError as problem:
             logger.warning("{}: an old record cannot be removed: {}", failed, problem.strerror or problem)
+
+
+def _has_further(beside: bytes, folder: int) -> bool:
+    """Tell whether a further file of a document still lies beside its sidecar, which then explains it."""
+    try:
+        further = json.loads(spool.read_small(beside, folder)).get("beside") or ()
+    except (OSError, ValueError, AttributeError):
+        return True
+    return any(printable(name) in further for name in spool.names_in(folder))
 
 
 def _file_in(
@@ -115,6 +125,7 @@ def _file_in(
         try:
             _move(folders, target, orders[number].journey, name)
             forget_note(folders, orders[number].journey)
+            attendants.remove_markers(folders, orders[number].journey)
             results[number] = Filed(name, _resting(target, orders[number].journey, name))
         except OSError as problem:
             results[number] = NotFiled(problem)

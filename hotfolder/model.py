@@ -125,6 +125,29 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class Attendant:
+    """A file that was dropped for a document and moves with it: its companion, or the marker that it was complete."""
+
+    name: bytes
+    """Base name as dropped."""
+    template: str
+    """What makes this name of the document's: a text with `{name}` or `{stem}`."""
+    stamp: Stamp
+    kept: bool = True
+    """Whether it rests beside its document; a marker is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a companion says of its document alone."""
+
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    queue_id: str | None = None
+    document_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """A failed journey whose document came back, and where its sidecar was left below failed/."""
 
@@ -158,7 +181,7 @@ class Journey:
     backend: str
     queue_id: str | None
     id_source: str
-    """`queue` or `override`: which setting named the service's queue."""
+    """`queue`, `folder`, `companion` or `override`: what named the service's queue."""
     folder: bytes
     """Path below the drop folder, empty at its top."""
     name: bytes
@@ -170,7 +193,7 @@ class Journey:
     ready_at: float
     claimed_at: float
     override_of: str | None = None
-    """The queue's own id, where the connection's override won."""
+    """The id that would have counted, where the connection's override won."""
     sha256: str | None = None
     sent_name: str | None = None
     sent_from: float | None = None
@@ -211,6 +234,9 @@ class Journey:
     beside: tuple[Beside, ...] = ()
     on_error: str = "continue"
     """What its failure means for its queue: the setting `on_error` as it was at the claim."""
+    attendants: tuple[Attendant, ...] = ()
+    """What was dropped with it; those that are kept stand in `beside` too, and first."""
+    own: Own = field(default_factory=Own)
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

@@ -279,7 +279,7 @@ def _wanted(settings: Settings, queue: Queue) -> Wanted:
 def _service(settings: Settings, name: str) -> Iterator[Finding]:
     connection = settings.connections[name]
     queues = [q for q in settings.queues.values() if q.connection == name]
-    ids = tuple(dict.fromkeys(i for i, _ in map(settings.service_queue, queues) if i))
+    ids = tuple(dict.fromkeys(one for queue in queues for one in settings.service_ids(queue)))
     backend = open_backend(connection)
     try:
         yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from hotfolder import spool
-from hotfolder.checks.names import free_names
+from hotfolder.attendants import Group, Member, lies, move_together
+from hotfolder.checks.names import free_names, printable
 from hotfolder.checks.readiness import Kind
-from hotfolder.claims import new_upload_id
+from hotfolder.checks.templates import fill
+from hotfolder.claims import moment_of, new_upload_id
 from hotfolder.filing import sidecar_name
 from hotfolder.settings import Queue
 from hotfolder.sidecar import Sidecar
@@ -83,15 +85,38 @@ def move_back(queue: Queue, failed: Failed, wall: float) -> bytes:
             folder, target = failed.folder, stack.enter_context(spool.below(top, failed.folder))
         except OSError:
             folder, target = b"", top
-        try:
-            name = spool.move_to_free(failed.name, source, _first_name(failed), target, wall, mark)
-        except OSError as problem:
-            if problem.errno != errno.EXDEV:
-                raise
-            name = _copied(source, failed, target, wall, mark)
+        name = _moved(queue, failed, (source, target), mark, wall)
+        if queue.ready_marker:  # it was complete when it failed
+            with suppress(FileExistsError):
+                spool.write_new(fill(queue.ready_marker, name), b"", target, f".{mark}.tmp".encode())
         spool.sync_folder(target)
         spool.sync_folder(source)
     return os.path.join(os.fsencode(queue.folder), folder, name)
+
+
+def _moved(queue: Queue, failed: Failed, places: tuple[int, int], mark: str, wall: float) -> bytes:
+    """Move a document, and its companion, from one open folder into the other; returns its name there."""
+    source, target = places
+    wanted = _first_name(failed)
+    members = _members(queue, failed, source)
+    if members:
+        group = Group(source, failed.name, members, mark)
+        return move_together(group, target, (wanted, *free_names(wanted, moment_of(mark), mark)))
+    try:
+        return spool.move_to_free(failed.name, source, wanted, target, wall, mark)
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
+        return _copied(source, failed, target, wall, mark)
+
+
+def _members(queue: Queue, failed: Failed, source: int) -> list[Member]:
+    """Return the companion that moves back with a document: what its record names, where the queue wants companions."""
+    record = failed.record
+    if queue.companion is None or record is None or record.file.companion is None or not record.beside:
+        return []
+    names = (name for name in spool.names_in(source) if printable(name) == record.beside[0])
+    return [Member(name, queue.companion, lies(name, source)) for name in names][:1]
 
 
 def _copied(source: int, failed: Failed, target: int, wall: float, mark: str) -> bytes:

@@ -31,6 +31,7 @@ class FileRecord(_Record):
     sha256: str | None = Field(description="of the bytes that were sent; null where nothing was read")
     media_type: str | None = Field(description="by content")
     modified_at: str
+    companion: str | None = Field(default=None, description="name of its companion, as dropped")
 
 
 class QueueRecord(_Record):
@@ -38,8 +39,10 @@ class QueueRecord(_Record):
 
     name: str
     id: str | None = Field(description="queue of the service")
-    id_source: str = Field(description="which setting named it: queue or override")
-    override_of: str | None = Field(default=None, description="the queue's own id, where an override won")
+    id_source: str = Field(description="what named it: queue, folder, companion or override")
+    override_of: str | None = Field(
+        default=None, description="the id that would have counted, where an override won"
+    )
 
 
 class AttemptRecord(_Record):
@@ -172,6 +175,7 @@ def _file(journey: Journey) -> FileRecord:
         sha256=journey.sha256,
         media_type=journey.media_type,
         modified_at=moment(journey.stamp.mtime_ns / 1e9),
+        companion=next((printable(one.name) for one in journey.attendants if one.kept), None),
     )
 
 
@@ -232,6 +236,7 @@ def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sid
 
 _SAID_ONLY_WHEN_SET = (
     ("file", "folder"),
+    ("file", "companion"),
     ("queue", "override_of"),
     ("", "supersedes"),
     ("", "retry_of"),

@@ -6,17 +6,21 @@ does not answer, and `inbox` keeps what is known of every entry and says which d
 
 from hotfolder.arrivals.drop import DropFolder, Habits
 from hotfolder.arrivals.ears import NOT_LOOKED_AT
-from hotfolder.arrivals.inbox import Arrival, Entry, Inbox
+from hotfolder.arrivals.entries import Arrival, Entry
+from hotfolder.arrivals.inbox import Inbox
+from hotfolder.arrivals.pairing import Custom, Pairing
 from hotfolder.arrivals.reach import Threads, patiently
 from hotfolder.arrivals.watch import Watch, WatchError
 
 __all__ = [
     "NOT_LOOKED_AT",
     "Arrival",
+    "Custom",
     "DropFolder",
     "Entry",
     "Habits",
     "Inbox",
+    "Pairing",
     "Threads",
     "Watch",
     "WatchError",

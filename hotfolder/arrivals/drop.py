@@ -12,7 +12,9 @@ from loguru import logger
 from hotfolder import spool
 from hotfolder.arrivals import scan
 from hotfolder.arrivals.ears import NOT_LOOKED_AT, Ears
-from hotfolder.arrivals.inbox import Arrival, Inbox, Key
+from hotfolder.arrivals.entries import Arrival
+from hotfolder.arrivals.inbox import Inbox
+from hotfolder.arrivals.pairing import Key, Reading
 from hotfolder.arrivals.reach import SILENT_S, Reach
 from hotfolder.arrivals.watch import Hint, Watch
 from hotfolder.checks.names import printable
@@ -38,6 +40,8 @@ class Habits:
     recursive: bool
     own_folders: frozenset[bytes]
     """Names at the top of the drop folder that belong to the service."""
+    companion_form: str | None = None
+    """How companions are written: `json`, `yaml` or `xml`."""
 
 
 class DropFolder:
@@ -109,7 +113,8 @@ class DropFolder:
     def look_again(self, arrival: Arrival) -> None:
         """Look anew at a document whose claim came to nothing."""
         self.inbox.done(arrival)
-        self.notice(arrival.key)
+        for key in arrival.keys:
+            self.notice(key)
 
     def notice(self, key: Key) -> None:
         """Look at one entry at once."""
@@ -278,15 +283,23 @@ class DropFolder:
         keys = self.inbox.due(self._clock.monotonic())
         if not keys:
             return
-        looks = ((key, _examined(folders, key)) for key in keys)
+        looks = ((key, scan.looked_into(folders, key, self._form(key))) for key in keys)
         for key, facts in await self.reach.ask(lambda: list(self.reach.signing(looks))):
             now = self._clock.monotonic()
-            if isinstance(facts, Facts):
+            if isinstance(facts, Reading):
+                self.inbox.read(key, facts, now, self._clock.wall())
+            elif isinstance(facts, Facts):
                 self.inbox.examined(key, facts, now, self._clock.wall())
             elif isinstance(facts, FileNotFoundError):
                 self.inbox.forget(key)
             else:
                 self.inbox.unexaminable(key, facts.strerror or str(facts), now)
+        while self.inbox.alone:
+            text = "queue {}: no document came for its companion {}; it stays in the drop folder"
+            logger.warning(text, self.habits.name, printable(os.path.join(*self.inbox.alone.pop())))
+
+    def _form(self, key: Key) -> str | None:
+        return self.habits.companion_form if self.inbox.is_companion(key) else None
 
     # Waiting ------------------------------------------------------------------------------------
 
@@ -335,10 +348,3 @@ class DropFolder:
         """Scan after one polling interval: events do not arrive any more."""
         self._next_scan = min(self._next_scan, self._clock.monotonic() + self.habits.interval_s)
         self._wake.set()
-
-
-def _examined(folders: spool.Folders, key: Key) -> Facts | OSError:
-    try:
-        return scan.examine(folders.drop, *key, fs_type=folders.fs_type)
-    except OSError as problem:
-        return problem

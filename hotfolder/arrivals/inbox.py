@@ -5,15 +5,24 @@ No input or output: times are arguments (`now` is monotonic, `wall` is seconds s
 
 import heapq
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import replace
 
+from hotfolder.arrivals.entries import Arrival, Entry
+from hotfolder.arrivals.pairing import Key, Paired, Pairing, Reading
 from hotfolder.arrivals.scan import Seen
 from hotfolder.checks.names import IgnoreRules, split
-from hotfolder.checks.readiness import Facts, Kind, NoDocument, NotYet, Ready, Rules, Unfit, judge, widened
+from hotfolder.checks.readiness import (
+    RECORD_RULE,
+    Facts,
+    Kind,
+    NoDocument,
+    NotYet,
+    Ready,
+    Rules,
+    judge,
+    widened,
+)
 from hotfolder.model import Stamp
-
-Key = tuple[bytes, bytes]
-"""Folder below the drop folder, and base name."""
 
 _UNKNOWN = Stamp(0, 0, 0, 0, 0)
 """The version of an entry that could not be looked at."""
@@ -21,49 +30,24 @@ _READY_AHEAD = 256
 """Documents judged ready ahead of their claim; more would go stale and cost memory."""
 _PUT_OFF_S, _LONGEST_PUT_OFF_S = 30.0, 3600.0
 """A file that cannot be read to its end, such as on a bad sector, is not read again and again."""
+_WRITER_AGAIN_S = 0.2
+"""Until a companion is looked at again that somebody has open for writing."""
 _LOOKS_AT_ONCE = 64
 """Files examined in one go, so that a backlog does not hold up what lands meanwhile."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """One entry of the drop folder that is not claimed."""
-
-    stamp: Stamp
-    seen_at: float
-    quiet_since: float
-    reason: str
-    rule: str | None = None
-    closed_at: float | None = None
-    """When a writer was last seen to close it (monotonic), None while it may still be writing."""
-    due: float = 0.0
-    generation: int = 0
-    ready: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A document that can be claimed: whole and acceptable, or complete and unfit for ever."""
-
-    folder: bytes
-    name: bytes
-    stamp: Stamp
-    verdict: Ready | Unfit
-    seen_at: float
-    ready_at: float
-    quiet_since: float
-
-    @property
-    def key(self) -> Key:
-        """Return where it lies."""
-        return self.folder, self.name
 
 
 class Inbox:
     """What is known of one drop folder."""
 
     def __init__(
-        self, rules: Rules, ignore: IgnoreRules, *, settle_s: float, settle_max_s: float, recursive: bool
+        self,
+        rules: Rules,
+        ignore: IgnoreRules,
+        *,
+        settle_s: float,
+        settle_max_s: float,
+        recursive: bool,
+        pairing: Pairing | None = None,
     ) -> None:
         self.window_s = settle_s
         self.entries: dict[Key, Entry] = {}
@@ -77,6 +61,9 @@ class Inbox:
         self._put_off: dict[Key, tuple[int, int, float, str]] = {}
         """Documents whose claim failed: inode, how often, not before (monotonic), and why."""
         self._generation = 0
+        self._pairing = pairing or Pairing()
+        self.alone: list[Key] = []
+        """Companions that no document came for; whoever tells of them takes them out."""
 
     # What was seen ------------------------------------------------------------------------------
 
@@ -119,9 +106,27 @@ class Inbox:
         self.entries[key] = entry
         if known is not None and known.ready:
             self.ready = deque(a for a in self.ready if a.key != key)
-        if rule is None:
+        there = seen.kind is Kind.FILE and rule in {None, self._pairing.rule(seen.name)}
+        self._reconsider(
+            self._pairing.saw(key, seen.stamp, now) if there else self._pairing.gone(key),
+        )
+        if rule is None or self.is_companion(key):
             self._look_at(key, entry, max(now + self.window_s, self._held_off(key, entry)))
         return grew
+
+    def is_companion(self, key: Key) -> bool:
+        """Tell whether an entry is to be read as a companion."""
+        return self._pairing.is_companion(key[1]) and self._ignore.match_path(*key) is None
+
+    def _reconsider(self, documents: set[Key]) -> None:
+        """Judge documents anew: what goes with them came, changed or went."""
+        for key in documents:
+            entry = self.entries.get(key)
+            if entry is not None and entry.ready:
+                entry.ready = False
+                self.ready = deque(a for a in self.ready if a.key != key)
+            if entry is not None:
+                self._look_at(key, entry, 0.0)
 
     def put_off(self, arrival: Arrival, reason: str, now: float) -> None:
         """Look at a document whose claim failed only after a while, longer each time, and say why it waits."""
@@ -159,6 +164,7 @@ class Inbox:
         self._put_off.pop(key, None)
         if entry is not None and entry.ready:
             self.ready = deque(a for a in self.ready if a.key != key)
+        self._reconsider(self._pairing.gone(key))
 
     def _came_back(self, known: Entry, stamp: Stamp, now: float) -> bool:
         """Grow the window when a writer that had closed the file writes on; tell whether it grew."""
@@ -182,7 +188,7 @@ class Inbox:
         if named:
             return named
         if seen.kind is Kind.FILE:
-            return None
+            return self._pairing.rule(seen.name)
         if seen.kind is Kind.FOLDER:
             return "a folder (this queue is not `recursive`)"
         return f"{seen.kind} (only regular files are documents)"
@@ -228,11 +234,48 @@ class Inbox:
         if isinstance(verdict, NoDocument):
             entry.reason = entry.rule = verdict.rule
             return
+        together = self._pairing.together(key, verdict, now)
+        if isinstance(together, NotYet):
+            entry.reason = together.reason
+            self._look_at(key, entry, now + together.look_again_s)
+            return
+        self._make_ready(key, entry, together, wall)
+
+    def _make_ready(self, key: Key, entry: Entry, found: Paired, wall: float) -> None:
         entry.ready = True
-        entry.reason = (
-            "it is ready and waits for its turn" if isinstance(verdict, Ready) else "it is not acceptable"
-        )
-        self.ready.append(Arrival(*key, entry.stamp, verdict, entry.seen_at, wall, entry.quiet_since))
+        fit = isinstance(found.verdict, Ready)
+        entry.reason = "it is ready and waits for its turn" if fit else "it is not acceptable"
+        arrival = Arrival(*key, entry.stamp, found.verdict, entry.seen_at, wall, entry.quiet_since)
+        with_it = replace(arrival, attendants=found.attendants, own=found.own, told=found.told)
+        self.ready.append(with_it)
+
+    def read(self, key: Key, reading: Reading, now: float, wall: float) -> None:
+        """Take note of what a companion says, or that nobody came for it."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return
+        window_s = entry.quiet_since + self.window_s - now
+        if reading.stamp != entry.stamp:
+            self.observe(Seen(*key, Kind.FILE, reading.stamp), now, wall)
+        elif reading.writer or window_s > 0:
+            self._look_at(key, entry, now + max(window_s, _WRITER_AGAIN_S))
+        elif reading.record:
+            entry.reason = entry.rule = RECORD_RULE
+            self._reconsider(self._pairing.gone(key))
+        else:
+            entry.reason = (
+                f"{entry.rule}; it cannot be used: {reading.flaw}" if reading.flaw else entry.reason
+            )
+            self._reconsider(self._pairing.read(key, reading))
+            self._wait_alone(key, entry, now)
+
+    def _wait_alone(self, key: Key, entry: Entry, now: float) -> None:
+        """Tell once of a companion that nobody came for."""
+        timeout_s = self._pairing.custom.timeout_s
+        if timeout_s is not None and now < entry.quiet_since + timeout_s:
+            self._look_at(key, entry, entry.quiet_since + timeout_s)
+        elif self._pairing.is_alone(key, self.entries, now):
+            self.alone.append(key)
 
     def unexaminable(self, key: Key, problem: str, now: float) -> None:
         """Take note that a file could not be opened: again later, and say so."""
@@ -253,13 +296,17 @@ class Inbox:
         if not self.ready:
             return None
         arrival = self.ready.popleft()
-        self.entries.pop(arrival.key, None)
-        self._taken[arrival.key] = arrival.stamp
+        stamps = (arrival.stamp, *(one.stamp for one in arrival.attendants))
+        for key, stamp in zip(arrival.keys, stamps, strict=True):
+            self.entries.pop(key, None)
+            self._taken[key] = stamp
+            self._reconsider(self._pairing.gone(key) - {arrival.key})
         return arrival
 
     def done(self, arrival: Arrival) -> None:
         """Take note that its claim has ended, either way."""
-        self._taken.pop(arrival.key, None)
+        for key in arrival.keys:
+            self._taken.pop(key, None)
 
     def counts(self) -> Counter[str]:
         """Count the entries by what they are: `waiting` or `ignored`."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hotfolder import spool
+from hotfolder.arrivals.pairing import Key, Reading
 from hotfolder.checks.readiness import Facts, Kind
 from hotfolder.checks.sniff import foreign, is_record, may_become, sniff
 from hotfolder.checks.walk import walk
+from hotfolder.companions import LARGEST_BYTES, CompanionError, parse
 from hotfolder.model import Stamp
 
 _HEAD_BYTES = 4096
@@ -111,6 +113,16 @@ class FileWindow:
         return piece
 
 
+def looked_into(folders: spool.Folders, key: Key, form: str | None) -> Facts | Reading | OSError:
+    """Examine a document, or a companion of this form, or say why it cannot be."""
+    try:
+        if form is not None:
+            return companion(folders.drop, *key, form=form, fs_type=folders.fs_type)
+        return examine(folders.drop, *key, fs_type=folders.fs_type)
+    except OSError as problem:
+        return problem
+
+
 def examine(top: int, folder: bytes, name: bytes, *, fs_type: str) -> Facts:
     """Open one file and find out all that the judgement needs; raises OSError."""
     with spool.below(top, folder) as fd:
@@ -119,6 +131,24 @@ def examine(top: int, folder: bytes, name: bytes, *, fs_type: str) -> Facts:
         return _facts(document, status, fs_type)
     finally:
         os.close(document)
+
+
+def companion(top: int, folder: bytes, name: bytes, *, form: str, fs_type: str) -> Reading:
+    """Open one companion and read what it says; raises OSError."""
+    with spool.below(top, folder) as at:
+        file, status = spool.open_document(name, at)
+    try:
+        stamp = spool.stamp_of(status)
+        writer = None if spool.is_remote(fs_type) else spool.has_writer(file)
+        content = os.pread(file, LARGEST_BYTES + 1, 0)
+        if is_record(content):
+            return Reading(stamp, writer=writer, record=True)
+        try:
+            return Reading(stamp, parse(content, form), writer=writer)
+        except CompanionError as problem:
+            return Reading(stamp, flaw=str(problem), writer=writer)
+    finally:
+        os.close(file)
 
 
 def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:

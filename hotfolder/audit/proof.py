@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from hotfolder.attendants import InWork, in_work, taken_apart
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Row, Site
 from hotfolder.checks.names import printable
 from hotfolder.claims import original_name, work_name
@@ -85,6 +86,9 @@ def _unflagged(row: Row) -> str | None:
     return None
 
 
+_SENT = OPEN - FINAL - {State.CLAIMED}
+"""States in which all that came with a document lies in the work folder."""
+
 # Where the documents are -------------------------------------------------------------------------
 
 
@@ -119,15 +123,21 @@ class _Places:
 
 def _open_row_problems(journey: Journey, places: _Places) -> Iterator[Problem]:
     upload_id, state, path = journey.upload_id, journey.state, _path(places.site, work_name(journey))
-    in_work, dropped = work_name(journey) in places.work, upload_id in places.site.dropped
+    here, dropped = work_name(journey) in places.work, upload_id in places.site.dropped
     archived = upload_id in places.archived
     if state in FINAL:
-        if not (in_work or dropped or upload_id in places.recorded):
+        if not (here or dropped or upload_id in places.recorded):
             yield Problem(path, f"it is {state}, and neither here nor in an archive")
-    elif not (in_work or dropped):
+    elif not (here or dropped):
         yield Problem(path, f"it is {state}, and not here; look for it and put it back")
-    if archived and (in_work or state not in FINAL):
+    if archived and (here or state not in FINAL):
         yield Problem(path, f"it is {state}, and lies in an archive too; a start of the service settles it")
+    for one in journey.attendants:
+        name = in_work(upload_id, one)
+        if here and state in _SENT and name not in places.work:
+            yield Problem(
+                _path(places.site, name), f"it came with a document that is {state}, and is not here"
+            )
 
 
 def _work_problems(found: Evidence) -> Iterator[Problem]:
@@ -150,11 +160,26 @@ def _stray(name: bytes, regular: bool, site: Site, rows: dict[str, Row]) -> str 
         if journey.state not in OPEN:
             return f"it is {journey.state}, and still lies in the work folder"
         return None
+    if regular and (one := taken_apart(name)) is not None:
+        return _strayed(one, site, rows)
     if regular and any(fnmatchcase(name.decode("utf-8", "replace"), glob) for glob in OWN_FILES):
         return None
     if parts is None or not regular:
         return "it is no document of the service, and the work folder is the service's alone"
     return "no row of the journal knows it; a start of the service puts it back into the drop folder"
+
+
+def _strayed(one: InWork, site: Site, rows: dict[str, Row]) -> str | None:
+    """Say what is wrong with a companion or marker in a work folder."""
+    row = rows.get(one.upload_id)
+    if row is None:
+        return "no row of the journal knows its document; a start of the service puts it back into the drop folder"
+    if row.journey.queue != site.queue:
+        return f"its document belongs to queue {row.journey.queue}"
+    if row.journey.state not in OPEN:
+        advice = "a start of the service settles it"
+        return f"its document is {row.journey.state}, and it still lies in the work folder; {advice}"
+    return None
 
 
 def _path(site: Site, name: bytes) -> bytes:

@@ -117,6 +117,8 @@ class Traits:
     """Whether the service keeps a mark of ours, so that `find` tells two documents of one name apart."""
     takes: frozenset[str] = frozenset()
     """Which of a queue's `metadata`, `values`, `document_class` and `reject_identical` reach the service."""
+    serial: bool = False
+    """Whether documents for several of its queues go one after the other, unless the connection sets limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class Digitoo(Backend):
         follows_up=False,
         keeps_mark=False,
         finds_by_time=True,
+        serial=True,  # the connector's specification: several queues without override are served in turn
     )
 
     def __init__(self, connection: DigitooConnection, now: Callable[[], float] = time.time) -> None:

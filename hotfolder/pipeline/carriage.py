@@ -11,6 +11,8 @@ from loguru import logger
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
 from hotfolder.backends.base import Backend, CannotTell, DeliveryError, Parcel, Scope
+from hotfolder.checks.names import printable
+from hotfolder.checks.templates import fill
 from hotfolder.delivery import (
     Step,
     Trouble,
@@ -122,6 +124,8 @@ class Carriage:
             return None
         line.drop.inbox.done(arrival)
         line.claim_trouble = None
+        if arrival.told:
+            logger.warning("queue {}: {}: {}", line.queue.name, printable(arrival.name), arrival.told)
         journey = replace(journey, stamp=stamp, sha256=digest)
         line.carried[journey.upload_id] = journey
         return journey
@@ -273,6 +277,8 @@ class Carriage:
             self.later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
         line.drop.notice((journey.folder, name))
+        for one in journey.attendants:
+            line.drop.notice((journey.folder, fill(one.template, name)))
         line.carried.pop(journey.upload_id, None)
 
     def route(self, line: Line, journey: Journey, polls: int = 0) -> None:

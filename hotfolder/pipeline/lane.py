@@ -28,6 +28,8 @@ class Lane:
         self.connection = connection
         self.backend = backend
         self.lines = lines
+        self.serial: str | None = None
+        """Why documents go one after the other, where the limits do not say so."""
         self._limits = limits
         self._means = means
         self._clock = means.clock

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hotfolder import spool
+from hotfolder.attendants import InWork, taken_apart
 from hotfolder.checks.sniff import HEAD_BYTES, sniff
 from hotfolder.claims import digest_of, note_name, original_name, work_name
+from hotfolder.companions import LARGEST_BYTES, CompanionError, form_of, parse
 from hotfolder.filing import sidecar_name
-from hotfolder.model import Journey, Stamp
+from hotfolder.model import Journey, Own, Stamp
 from hotfolder.recovery.rebuilt import Content, from_sidecar
 from hotfolder.recovery.table import Record
 from hotfolder.sidecar import Sidecar, read
@@ -30,6 +32,20 @@ def claimed_in(folders: spool.Folders) -> dict[str, bytes]:
     """Return the documents of the work folder: upload id → name there."""
     names = spool.names_in(folders.work)
     return {parts[0]: name for name in names if (parts := original_name(name)) is not None}
+
+
+def attendants_in(folders: spool.Folders) -> list[tuple[InWork, Stamp]]:
+    """Return the attendants of the work folder, of whatever document."""
+    found = filter(None, map(taken_apart, spool.names_in(folders.work)))
+    return [(one, spool.look(one.in_work, folders.work)[1]) for one in found]
+
+
+def said(folders: spool.Folders, template: str, in_work: bytes) -> Own:
+    """Return what a companion in the work folder says; nothing where it cannot be used."""
+    with suppress(OSError, CompanionError, StopIteration):
+        content = spool.read_small(in_work, folders.work, LARGEST_BYTES + 1)
+        return parse(content, form_of(template))
+    return Own()
 
 
 def noted_origin(folders: spool.Folders, upload_id: str, in_work: bytes) -> tuple[bytes, bytes]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from loguru import logger
 
 from hotfolder import spool
+from hotfolder.attendants import beside, fetch_again
 from hotfolder.checks.names import printable
 from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, work_name
 from hotfolder.delivery import step
 from hotfolder.filing import remove_leftovers
 from hotfolder.journal import Entry, Journal, JournalError
-from hotfolder.model import FINAL, Journey, State
+from hotfolder.model import FINAL, Attendant, Journey, State
 from hotfolder.recovery import evidence
+from hotfolder.recovery.deserted import deserted
 from hotfolder.recovery.evidence import Told
 from hotfolder.recovery.rebuilt import doubted, from_sidecar, from_work
 from hotfolder.recovery.table import Record, Repair, Situation, rule_for
@@ -80,6 +82,7 @@ def recover(site: Site, now: float) -> Recovered:
             logger.error(text, site.origin.queue, printable(name), problem)
             found.stuck.append(f"{printable(name)} cannot be repaired: {problem}")
     _sweep(site)
+    found.going_on += deserted(site.folders, site.journal.reader.find, site.busy, now)
     if not site.known:
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in set(site.archives) - set(found.unread):
@@ -152,6 +155,8 @@ def _mend(site: Site, case: _Case, now: float, found: Recovered) -> None:
                 spool.move(journey.name, origin, work_name(journey), site.folders.work)
             case = replace(case, work_name=work_name(journey))
         else:
+            if rule.repair not in {Repair.GIVE_BACK, Repair.FORGET, Repair.NOTHING}:
+                fetch_again(site.folders, journey)
             _settle(site, case, journey, rule.repair, now, found)
             return
 
@@ -161,11 +166,28 @@ def _journey(site: Site, case: _Case) -> Journey:
     if case.row is not None and (case.told is None or case.row.state in FINAL | {State.FILED}):
         return case.row
     if case.told is not None:
-        return from_sidecar(case.told.record, case.told.folder, case.told.name)
+        return _attended(site, from_sidecar(case.told.record, case.told.folder, case.told.name))
     assert case.work_name is not None  # noqa: S101 — a case has one of the three
     place = evidence.noted_origin(site.folders, case.upload_id, case.work_name)
     stamp = spool.look(case.work_name, site.folders.work)[1]
-    return from_work(case.upload_id, place, site.origin, stamp)
+    return _attended(site, from_work(case.upload_id, place, site.origin, stamp))
+
+
+def _attended(site: Site, journey: Journey) -> Journey:
+    """Add what lies in the work folder for a document that no row tells of; what a companion says counts again."""
+    found, own = [], journey.own
+    for one, stamp in evidence.attendants_in(site.folders):
+        template = site.origin.templates[not one.kept]
+        if one.upload_id != journey.upload_id or template is None:
+            continue
+        found.append(Attendant(one.name, template, stamp, one.kept))
+        own = evidence.said(site.folders, template, one.in_work) if one.kept else own
+    found.sort(key=lambda a: not a.kept)
+    kept = replace(journey, attendants=tuple(found), beside=beside(journey.upload_id, found), own=own)
+    if journey.state is not State.UNCERTAIN:  # its sidecar tells where it went
+        return kept
+    queue_id, id_source, override_of = site.origin.route(journey.folder, own.queue_id)
+    return replace(kept, queue_id=queue_id, id_source=id_source, override_of=override_of)
 
 
 def _situation(site: Site, case: _Case, journey: Journey) -> Situation:

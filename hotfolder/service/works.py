@@ -19,15 +19,17 @@ from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
+from hotfolder.companions import form_of
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
 from hotfolder.recovery import Site, recover
+from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
-from hotfolder.status.places import own_folders
+from hotfolder.status.places import own_folders, pairing_of
 
 _DISK_THREADS = 4
 """For each queue; they are made when they are needed."""
@@ -211,7 +213,12 @@ class Works:
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
-        return Lane(connection, self.settings.limits_of(connection), backend, lines, means)
+        limits, serial = turns(self.settings, connection)
+        if serial:
+            logger.info("connection {}: {}", name, serial)
+        lane = Lane(connection, limits, backend, lines, means)
+        lane.serial = serial
+        return lane
 
     def _line(self, queue: Queue, means: Means) -> Line:
         connection = self.settings.connections[queue.connection]
@@ -227,12 +234,22 @@ class Works:
             settle_s=max(queue.settle_s, self._windows.get(queue.name, 0.0)),
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,
+            pairing=pairing_of(self.settings, queue),
         )
         disk = self._disks[queue.name] = self._parts.threads(_DISK_THREADS, f"disk {queue.name}")
         drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
-        origin = Origin(queue.name, connection.name, connection.backend, queue_id, source, override_of)
-        origin = replace(origin, on_error=queue.on_error)
+        templates = (queue.companion, queue.ready_marker)
+        names = (queue.name, connection.name, connection.backend)
+        origin = Origin(
+            *names,
+            queue_id,
+            source,
+            override_of,
+            on_error=queue.on_error,
+            templates=templates,
+            id_of_folder=queue.id_of_folder,
+        )
         line = Line(queue, origin, drop, means)
         line.stopped = self._stops.get(queue.name)
         if queue.name in self._pauses:
@@ -326,4 +343,5 @@ def _habits(queue: Queue) -> Habits:
         rescan_s=queue.rescan_s,
         recursive=queue.recursive,
         own_folders=own_folders(queue),
+        companion_form=form_of(queue.companion) if queue.companion else None,
     )

@@ -9,9 +9,6 @@ from hotfolder.settings.section import yaml_key
 from hotfolder.settings.yaml_source import Document
 
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "companion": (None,),
-    "companion_timeout_s": (600.0,),
-    "ready_marker": (None,),
     "mode": ("single",),
     "wait_for": ("accepted", "imported"),
     "status_file": (None,),

@@ -9,6 +9,7 @@ from typing import Any
 from hotfolder.settings.connections import CONNECTIONS
 from hotfolder.settings.problems import KeyPath, Problem
 from hotfolder.settings.program import Settings
+from hotfolder.settings.queues import Queue
 from hotfolder.settings.yaml_source import Document
 
 WORK_FOLDER = ".hotfolder"
@@ -26,6 +27,11 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
     # From the document: a connection with mistakes of its own is still the one that was meant.
     written = document.value["connections"]
     for name, queue in settings.queues.items():
+        if queue.queue_ids and not queue.recursive:
+            yield document.problem(
+                ("queues", name, "queue_ids"),
+                "needs `recursive: true`: without it no subfolder is looked into",
+            )
         if queue.connection not in written:
             close = difflib.get_close_matches(queue.connection, written, 1)
             yield document.problem(
@@ -33,7 +39,7 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
                 "there is no such key under `connections`",
                 nearest=close[0] if close else None,
             )
-        elif queue.queue_id is None and _needs_queue_id(written[queue.connection]):
+        elif _lacks_queue_id(queue) and _needs_queue_id(written[queue.connection]):
             yield document.problem(
                 ("queues", name, "queue_id"),
                 f"is missing: connection `{queue.connection}` needs the id of the service's own queue",
@@ -44,6 +50,11 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
         if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
             text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
             yield document.problem(("queues", name, "webhook_url"), text)
+
+
+def _lacks_queue_id(queue: Queue) -> bool:
+    """Tell whether nothing can name the service's queue: a document that a companion or folder names none for waits."""
+    return queue.queue_id is None and queue.companion is None and not queue.queue_ids
 
 
 def _needs_queue_id(connection: Any) -> bool:

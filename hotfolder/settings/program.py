@@ -112,6 +112,20 @@ class Settings(Section):
             return connection.queue_id_override, "override"
         return queue.queue_id, "queue"
 
+    def service_ids(self, queue: Queue) -> tuple[str, ...]:
+        """Return every id that the configuration names for a queue, each once."""
+        first, source = self.service_queue(queue)
+        ids = (first, *(() if source == "override" else queue.queue_ids.values()))
+        return tuple(dict.fromkeys(one for one in ids if one is not None))
+
+    def serves_several(self, connection: ConnectionSection) -> bool:
+        """Tell whether documents of a connection may go to different queues of the service: companions may name any."""
+        queues = [queue for queue in self.queues.values() if queue.connection == connection.name]
+        if any(self.service_queue(queue)[1] == "override" for queue in queues):
+            return False
+        ids = {one for queue in queues for one in self.service_ids(queue)}
+        return len(ids) > 1 or any(queue.companion for queue in queues)
+
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
     """Return systemd's state directory, else the user's (XDG base directories), else /var/lib/hotfolder."""

@@ -1,5 +1,6 @@
 """The queues: one drop folder each, and what becomes of its documents."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -61,8 +62,10 @@ def _media_type(value: Any) -> str:
 
 
 def _with_name(template: str) -> str:
-    if "{name}" not in template and "{stem}" not in template:
-        raise ValueError("expected a name with {name} or {stem} in it")
+    if template.count("{name}") + template.count("{stem}") != 1:
+        raise ValueError("expected a name with {name} or {stem} in it, once")
+    if template in {"{name}", "{stem}"}:
+        raise ValueError("this is the document's own name; add an extension, such as {name}.ready")
     if "/" in template:
         raise ValueError("expected a name without /: the file lies beside its document")
     return template
@@ -71,6 +74,8 @@ def _with_name(template: str) -> str:
 def _companion(template: str) -> str:
     if template == "{name}.json":
         raise ValueError("`{name}.json` is the sidecar's name; write for example `{stem}.json`")
+    if not template.lower().endswith((".json", ".yaml", ".yml", ".xml")):
+        raise ValueError("expected a name that ends in .json, .yaml, .yml or .xml, which says how to read it")
     return _with_name(template)
 
 
@@ -78,6 +83,13 @@ def _schedule(value: Any) -> Schedule:
     if isinstance(value, Schedule):
         return value
     return parse(value if isinstance(value, str) else "")
+
+
+def _subfolder(path: str) -> str:
+    parts = path.split("/")
+    if not path or any(part in {"", ".", ".."} for part in parts):
+        raise ValueError("expected a path below the drop folder, such as invoices or invoices/paid")
+    return path
 
 
 def _waiting_time(value: Any) -> Any:
@@ -111,6 +123,8 @@ class Queue(Section):
     """Key of the connection that takes the documents."""
     queue_id: QueueId | None = None
     """The service's own id of its queue: number or text; DocDigitizer has none."""
+    queue_ids: dict[Annotated[str, AfterValidator(_subfolder)], QueueId] = Field(default_factory=dict)
+    """Ids for what is dropped into subfolders: path below the drop folder, and id; the longest path that fits counts."""
     folder: FolderPath
     """The drop folder; left out: `root`/<queue name>."""
     done: FolderPath = Field(default_factory=lambda fields: fields["folder"] / "done")
@@ -188,6 +202,13 @@ class Queue(Section):
     def accepted(self, usual: frozenset[str]) -> frozenset[str]:
         """Return the media types that are sent: as written, else those of the four that the service takes by default."""
         return frozenset(self.types) if "types" in self.model_fields_set else self.types & usual
+
+    def id_of_folder(self, folder: bytes) -> str | None:
+        """Return the service's id for documents of a folder below the drop folder, None where none is its own."""
+        ids = {os.fsencode(path): queue_id for path, queue_id in self.queue_ids.items()}
+        while folder and folder not in ids:
+            folder = folder.rpartition(b"/")[0]
+        return ids.get(folder)
 
     @field_validator("settle_max_s")
     @classmethod

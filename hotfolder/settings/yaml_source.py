@@ -15,6 +15,9 @@ DEEPEST = 40
 MOST_VALUES = 100_000
 """Values after aliases are followed; a thousand queues with every key are about 50,000."""
 
+MOST_TEXT = 10_000_000
+"""Characters after aliases are followed: a long text that is meant thousands of times would fill the memory."""
+
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _SCALARS: Mapping[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
@@ -134,6 +137,7 @@ class _Builder:
         self.values: dict[KeyPath, Place] = {}
         self.problems: list[Problem] = []
         self._count = 0
+        self._characters = 0
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         """Return the plain value of a node.
@@ -174,6 +178,10 @@ class _Builder:
 
     def _text(self, node: yaml.Node, path: KeyPath) -> str:
         """Return text; two escapes that make one character are joined, as in JSON."""
+        self._characters += len(str(node.value))
+        if self._characters > MOST_TEXT:
+            text = f"more than {MOST_TEXT} characters, with the aliases (*) followed"
+            raise SettingsError([Problem(self.file, _place(node), path[:2], text)])
         try:
             return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:

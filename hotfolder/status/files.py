@@ -8,6 +8,7 @@ from typing import Any
 
 from hotfolder import spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
+from hotfolder.attendants import taken_apart
 from hotfolder.checks.names import printable, split
 from hotfolder.checks.readiness import NoDocument, NotYet, Unfit, judge
 from hotfolder.claims import original_name
@@ -17,7 +18,7 @@ from hotfolder.model import Journey, State
 from hotfolder.pipeline import Lane, Line
 from hotfolder.retention import Fate
 from hotfolder.settings import Settings
-from hotfolder.sidecar import moment
+from hotfolder.sidecar import moment, read
 from hotfolder.status.places import Place, empty_inbox, opened, place_of, resolved, rules_of, tops_of
 from hotfolder.status.queues import TOLD, state_of
 
@@ -61,7 +62,8 @@ def explain(
         gone = not os.path.lexists(path)
         return _adding(found, "; it is not there any more: it was moved back, or taken away" if gone else "")
     if place.area == "work":
-        upload_id = place.name[:36].decode("ascii", "replace")
+        attendant = taken_apart(place.name)
+        upload_id = attendant.upload_id if attendant else place.name[:36].decode("ascii", "replace")
         journey = reader.find(upload_id) if reader else None
         return _carried(journey, file) if journey else None
     carried = _claimed(place, line, reader)
@@ -118,7 +120,8 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
 def _claimed(place: Place, line: Line | None, reader: Reader | None) -> Journey | None:
     if line is not None:
         for journey in line.carried.values():
-            if (journey.folder, journey.name) == (place.folder, place.name):
+            names = {journey.name, *(one.name for one in journey.attendants)}
+            if journey.folder == place.folder and place.name in names:
                 return journey
     return reader.last(place.queue.name, place.folder, place.name) if reader else None
 
@@ -278,13 +281,19 @@ def unexplained(settings: Settings, path: bytes) -> str:
 
 
 def _in_work(name: bytes) -> str:
+    if taken_apart(name) is not None:
+        return "it came with a document that the journal does not know; a start of the daemon puts it back"
     if original_name(name) is None:
         return "it is the service's own"
     return "it is a document that the journal does not know; the daemon puts it back into the drop folder when it starts"
 
 
 def _beside(path: bytes, name: bytes) -> str:
-    """Say whether a file of an archive is a sidecar; a shortened one is found by looking at all names."""
+    """Say whether a file of an archive is a sidecar, or lies there for a document; both may need a look at all names."""
+    with suppress(OSError):
+        found = _owner_of(os.path.dirname(path), name)
+        if found is not None:
+            return f"it came with {printable(found)}, and rests beside it"
     folder, usual = os.path.dirname(path), name.removesuffix(b".json")
     if usual != name:
         with suppress(OSError):
@@ -293,3 +302,15 @@ def _beside(path: bytes, name: bytes) -> str:
                 if other != name and sidecar_name(other) == name:
                     return f"it is the record beside {printable(other)}"
     return "there is no record beside it, so it was not filed by the service"
+
+
+def _owner_of(folder: bytes, name: bytes) -> bytes | None:
+    """Return the name of the document beside which a further file rests in an archive; raises OSError."""
+    for other in os.listdir(folder):
+        if other.endswith(b".json"):
+            with suppress(OSError, ValueError):
+                with open(os.path.join(folder, other), "rb") as file:
+                    record = read(file.read(1 << 20))
+                if printable(name) in (record.beside or ()):
+                    return other.removesuffix(b".json")
+    return None

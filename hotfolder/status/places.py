@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hotfolder import spool
-from hotfolder.arrivals import Inbox
+from hotfolder.arrivals import Custom, Inbox, Pairing
 from hotfolder.backends import traits_of
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Rules
@@ -102,6 +102,21 @@ def rules_of(queue: Queue, service_limit: int | None, service_types: frozenset[s
     return Rules(types, queue.min_size_bytes, limit, queue.patience_s)
 
 
+def pairing_of(settings: Settings, queue: Queue) -> Pairing:
+    """Return what a queue expects beside its documents, nothing of it seen yet."""
+    needed = settings.connection_of(queue).needs_queue_id
+    known = settings.service_queue(queue)[0] is not None or not needed
+    return Pairing(
+        Custom(
+            queue.companion,
+            queue.companion_timeout_s,
+            queue.ready_marker,
+            queue.settle_max_s,
+            lambda folder, own: known or (own.queue_id or queue.id_of_folder(folder)) is not None,
+        )
+    )
+
+
 def empty_inbox(queue: Queue) -> Inbox:
     """Return an inbox that sorts entries by the rules of a queue, as the daemon's does."""
     return Inbox(
@@ -110,4 +125,5 @@ def empty_inbox(queue: Queue) -> Inbox:
         settle_s=queue.settle_s,
         settle_max_s=queue.settle_max_s,
         recursive=queue.recursive,
+        pairing=Pairing(Custom(queue.companion, marker=queue.ready_marker)),
     )

@@ -12,6 +12,7 @@ ROWS = """
 model
 allocator checks connector news retry schedule states
 sidecar spool settings journal logs systemd unixsocket backends.base
+attendants companions
 backends.bodies backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.policy backends.rossum_objects backends.wire
@@ -76,7 +77,9 @@ PURE = [
     "connector",
     "kinship",
     "checks",
+    "arrivals.entries",
     "arrivals.inbox",
+    "arrivals.pairing",
 ]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 

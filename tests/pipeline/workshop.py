@@ -14,11 +14,12 @@ from typing import Any
 
 from PIL import Image
 
-from hotfolder.arrivals import DropFolder, Habits, Inbox
+from hotfolder.arrivals import Custom, DropFolder, Habits, Inbox, Pairing
 from hotfolder.backends.base import Finding, Unauthorized, Unavailable
 from hotfolder.backends.memory import Memory
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import SHORT, Rules
+from hotfolder.companions import form_of
 from hotfolder.journal import Journal
 from hotfolder.model import Journey
 from hotfolder.pipeline import Lane, Line, Recorder
@@ -103,12 +104,18 @@ class Workshop:
             settle_s=0.0,
             settle_max_s=1.0,
             recursive=False,
+            pairing=Pairing(
+                Custom(self.queue.companion, self.queue.companion_timeout_s, self.queue.ready_marker)
+            ),
         )
         own = frozenset({b".hotfolder", b"done", b"failed"})
         habits = Habits("invoices", str(top), "always", 0.02, 0.02, recursive=False, own_folders=own)
+        if self.queue.companion:
+            habits = replace(habits, companion_form=form_of(self.queue.companion))
+        templates = (self.queue.companion, self.queue.ready_marker)
         self.drop = DropFolder(habits, inbox, None, self.disk, clock)
         means = Means(Recorder(journal, clock), clock)
-        origin = replace(ORIGIN, on_error=self.queue.on_error)
+        origin = replace(ORIGIN, templates=templates, on_error=self.queue.on_error)
         self.line = Line(self.queue, origin, self.drop, means)
         limits = Limits(concurrency=4, per_second=1000.0)
         self.lane = Lane(self.connection, limits, backend, [self.line], means)

@@ -4,16 +4,12 @@ from hotfolder.settings.availability import QUEUE_ALLOWS
 from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
-    "companion": ["'{stem}.json'"],
-    "companion_timeout": ["1m", "never"],
-    "ready_marker": ["'{name}.ready'"],
     "mode": ["batch"],
     "wait_for": ["processed"],
     "status_file": ["/tmp/status"],
     "results": ["true"],
 }
 ACCEPTED = [
-    "companion_timeout: 600s",
     "mode: single",
     "wait_for: accepted",
     "wait_for: imported",
