@@ -248,7 +248,7 @@ _SAID_ONLY_WHEN_SET = (
 
 def render(sidecar: Sidecar) -> bytes:
     """Return the sidecar as the bytes of its file."""
-    keep = sidecar.model_dump(mode="json", by_alias=True)
+    keep = sidecar.model_dump(by_alias=True)  # not in JSON's mode, which fails at a lone surrogate in a key
     for place, key in _SAID_ONLY_WHEN_SET:
         holder = keep[place] if place else keep
         if holder[key] is None:

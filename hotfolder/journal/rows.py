@@ -1,6 +1,7 @@
 """How a journey is written down in a row, and read from one (pure)."""
 
 import json
+from base64 import urlsafe_b64encode
 
 from pydantic import TypeAdapter
 
@@ -12,8 +13,14 @@ _JOURNEY: TypeAdapter[Journey] = TypeAdapter(Journey)
 
 def dump(journey: Journey) -> str:
     """Return a journey as JSON, without what is as usual."""
-    plain = _JOURNEY.dump_python(journey, mode="json", exclude_defaults=True)
-    return escaped(json.dumps(plain, ensure_ascii=False))
+    plain = _JOURNEY.dump_python(journey, exclude_defaults=True)
+    # Pydantic's own JSON fails at a lone surrogate in a key, and a service may send one.
+    return escaped(json.dumps(plain, ensure_ascii=False, default=_base64))
+
+
+def _base64(name: bytes) -> str:
+    """Write bytes as pydantic reads them (`val_json_bytes`)."""
+    return urlsafe_b64encode(name).decode()
 
 
 def place_in_words(journey: Journey) -> str:

@@ -127,7 +127,7 @@ def test_a_services_odd_words_do_not_stop_the_filing(words: str, folders: spool.
     made = ready(
         folders,
         answer=Answer(202, document_ids=(words,)),
-        remote=Remote(status=words, links={words: [words]}),
+        remote=Remote(status=words, links={words: [words, {words: words}]}),
     )
     assert file(folders, done, made) == [Filed(b"scan.pdf")]
     assert at_rest(done) == {b"scan.pdf": made.upload_id}

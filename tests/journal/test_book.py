@@ -306,7 +306,8 @@ def test_a_full_disk_is_reported_and_overcome(journal: Journal) -> None:
 
 def test_text_that_utf_8_cannot_hold_is_written_all_the_same(journal: Journal) -> None:
     """A lone surrogate in a service's words costs neither the row nor the journal."""
-    claim(journal, reason="a\ud800b", remote=Remote(status="\udfff", links={"a": ["\ud800"]}))
+    links = {"a": ["\ud800"], "b": {"\ud800": {"\udfff": None}}}
+    claim(journal, reason="a\ud800b", remote=Remote(status="\udfff", links=links))
     found = journal.reader.unfinished()
     assert [j.reason for j in found] == ["a\\ud800b"]
     assert found[0].remote.status == "\\udfff"
