@@ -164,16 +164,15 @@ def _reserve(target: int, order: Order) -> bytes:
     journey = order.journey
     for name in _names(journey):
         beside, further = sidecar_name(name), names_beside(journey, name)
-        taken = any(_exists(one, target) for one in (name, *further))
-        if taken and not _is_ours(target, beside, journey.upload_id):
+        if _is_ours(target, beside, journey.upload_id):
+            spool.remove(_temporary(journey), target)  # a publication that was cut off leaves both names
+            return name
+        if any(_exists(one, target) for one in (name, *further)):
             continue
         content = render(draw(journey, order.filed_at, further))
-        try:
+        with suppress(FileExistsError):
             spool.write_new(beside, content, target, _temporary(journey))
-        except FileExistsError:
-            if not _is_ours(target, beside, journey.upload_id):
-                continue
-        return name
+            return name
     raise FileExistsError(errno.EEXIST, "no free name in the archive")
 
 

@@ -110,3 +110,15 @@ def test_no_note_stays_where_a_disk_was_broken(play, begin) -> None:
         lambda it: it.fill_disk(begin=begin, code=errno.EIO, length=5),
         lambda it: it.crash(after=True, landing=None, moment=Moment("any", 1)),
     )
+
+
+@pytest.mark.parametrize("begin", range(1, 16))
+@pytest.mark.parametrize("renames", range(1, 5))
+def test_no_temporary_file_stays_where_a_disk_was_broken(play, renames, begin) -> None:
+    """Whichever operation fails after a power cut, what a filing had begun is finished or removed."""
+    play(
+        lambda it: it.drop(b"a.png", 0, told=False),
+        lambda it: it.cut_power(Moment("rename", renames), after=False, landing=None, unsynced=0),
+        lambda it: it.fill_disk(begin=begin, code=errno.EIO, length=1),
+        lambda it: it.wait(0.1),
+    )
