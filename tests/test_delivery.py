@@ -36,7 +36,7 @@ from hotfolder.delivery import (
     step,
     trouble_of,
 )
-from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, State
+from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Own, Remote, State
 from hotfolder.settings import Queue
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import NOW, PDF, journey
@@ -291,6 +291,18 @@ def test_a_parcel_says_what_the_journey_knows() -> None:
     assert (parcel.values, parcel.document_class) == ({"site": "Prague"}, "invoice")
     assert (parcel.upload_id, parcel.queue_id, parcel.size_bytes) == (made.upload_id, "8236", len(PDF))
     assert parcel.name == sent_name(made) == "\\xff\\n.pdf"
+
+
+def test_what_a_companion_says_wins_over_the_queue() -> None:
+    """Its class, and each of its keys, go out in place of the queue's."""
+    own = Own({"site": "Brno"}, {"b": "own"}, None, "receipt")
+    settings = queue(
+        metadata={"site": "Prague", "who": "scanner"}, values={"a": "queue's"}, document_class="invoice"
+    )
+    parcel = parcel_for(journey(own=own), settings, lambda: iter([PDF]))
+    assert parcel.metadata == {"site": "Brno", "who": "scanner"}
+    assert parcel.values == {"a": "queue's", "b": "own"}
+    assert parcel.document_class == "receipt"
 
 
 @pytest.mark.parametrize(("reject", "repeat"), [(False, False), (False, True), (True, False), (True, True)])

@@ -71,7 +71,10 @@ def _has_webhook_secret(settings: Settings, connection: str) -> bool:
 
 def _takes_webhook_url(connection: Any) -> bool:
     kind = CONNECTIONS.get(str(connection.get("backend"))) if isinstance(connection, dict) else None
-    return kind is None or kind.takes_webhook_url
+    newer = (
+        isinstance(connection, dict) and connection.get("api") == "v3"
+    )  # answers at once, and calls nobody
+    return kind is None or (kind.takes_webhook_url and not newer)
 
 
 def _callers(settings: Settings, document: Document) -> Iterator[Problem]:

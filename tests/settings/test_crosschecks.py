@@ -157,13 +157,16 @@ def test_no_queue_at_all_is_a_mistake(complaints, head):
 
 
 def test_a_webhook_address_needs_a_service_that_takes_it(complaints, load, head):
-    """Rossum has no place for it, so it would never be called: said at the key."""
-    rossum = "  r: {backend: rossum, base_url: https://r.example, token: t}\nqueues:\n"
-    text = head.replace("queues:\n", rossum)
+    """Rossum and DocDigitizer's v3 have no place for it, so it would never be called: said at the key."""
+    rossum = "  r: {backend: rossum, base_url: https://r.example, token: t}\n"
+    newer = "  v3: {backend: docdigitizer, api: v3, api_key: k}\nqueues:\n"
+    text = head.replace("queues:\n", rossum + newer)
     url = "webhook_url: https://hooks.acme.example/webhooks/r/s3cret-of-acme"
     [line] = complaints(f"{text}  q: {{connection: r, queue_id: 1, {url}}}\n")
     assert "queues.q.webhook_url: connection `r` has no place for it" in line
     assert "s3cret" not in line
+    [line] = complaints(f"{text}  q: {{connection: v3, {url}}}\n")
+    assert "queues.q.webhook_url: connection `v3` has no place for it" in line
     queue = load(f"{text}  q: {{connection: acme, queue_id: 1, {url}}}\n").queues["q"]
     assert queue.webhook_url
     assert "s3cret" not in repr(queue) + str(queue.model_dump())

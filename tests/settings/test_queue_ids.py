@@ -1,5 +1,7 @@
 import pytest
 
+from hotfolder.service.turns import turns
+
 
 def test_the_longest_path_that_fits_counts(load_queue):
     """A subfolder's id holds for all below it that has none of its own, and for nothing beside it."""
@@ -37,3 +39,21 @@ def test_all_ids_that_are_in_reach(load, head):
     plain, over = load(text), load(text.replace("token: ", "queue_id_override: 5, token: "))
     assert plain.service_ids(plain.queues["q"]) == ("7", "8")
     assert over.service_ids(over.queues["q"]) == ("5",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "ids", "at_once"),
+    [
+        ("backend: digitoo, token: t", (7, 8), 1),
+        ("backend: digitoo, token: t", (7, 7), 4),
+        ("backend: digitoo, token: t, queue_id_override: 9", (7, 8), 4),
+        ("backend: digitoo, token: t, limits: {concurrency: 3}", (7, 8), 3),
+        ("backend: rossum, base_url: 'https://acme.rossum.app/api/v1', token: t", (7, 8), 4),
+    ],
+)
+def test_one_document_at_a_time_where_a_service_wants_it(load, keys, ids, at_once):
+    """Several queues of Digitoo without override are served in turn, unless the connection says otherwise."""
+    queues = "".join(f"  q{n}: {{connection: one, queue_id: {queue_id}}}\n" for n, queue_id in enumerate(ids))
+    settings = load(f"root: /srv\nconnections:\n  one: {{{keys}}}\nqueues:\n{queues}")
+    limits, why = turns(settings, settings.connections["one"])
+    assert (limits.concurrency, why is not None) == (at_once, at_once == 1)
