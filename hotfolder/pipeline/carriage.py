@@ -86,6 +86,7 @@ class Carriage:
         if line.drop.folders is None:
             self.later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
+        await self._learn_time()
         known = await self._crew.on_disk(line, partial(recall, self._means.recorder, line, journey))
         kin = place(line, journey, known, self._clock.wall())
         if (settled := unsent(kin.journey)) is not None:
@@ -152,14 +153,23 @@ class Carriage:
             line.drop.rescan()  # the work folder itself may be gone
         line.drop.look_again(arrival)
 
+    async def _learn_time(self) -> None:
+        """Hear the service's clock before the first document goes out: noted with it, it finds it again whatever ours says.
+
+        This comes before a document is held against its twins: from then on nothing may wait until it is under way.
+        """
+        if self._backend.traits.finds_by_time and self._backend.ahead_s is None:
+            with suppress(DeliveryError):
+                await self._crew.on_wire(self._backend.learn_time)
+
+    async def _send_again(self, line: Line, journey: Journey) -> None:
+        await self._learn_time()
+        await self._send(line, journey)
+
     async def _send(self, line: Line, journey: Journey) -> None:
         if line.drop.offline:
             self.later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
-        if self._backend.traits.finds_by_time and self._backend.ahead_s is None:
-            # Noted with the document, it finds it again however wrong our clock is.
-            with suppress(DeliveryError):
-                await self._crew.on_wire(self._backend.learn_time)
         sent = sending(journey, self._clock.wall(), self._backend.ahead_s)
         parcel = line.parcel(sent)
         line.carried[journey.upload_id] = sent
@@ -183,7 +193,7 @@ class Carriage:
         begun = self.give_back if journey.sha256 is None else self._begin
         steps = {
             State.CLAIMED: begun,
-            State.DEFERRED: self._send,
+            State.DEFERRED: self._send_again,
             State.UNCERTAIN: self._ask,
             State.RETURNED: self.give_back,
         }

@@ -1,6 +1,7 @@
 """Duplicates, documents that come back and longer ones, carried along a real pipeline."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,9 +50,16 @@ def test_content_that_was_delivered(policy: str, archive: str, sent: int, worksh
         assert shop.states(second) == ["claimed", "refused", "filed"]
 
 
-def test_twins_dropped_at_once(workshop: Opening) -> None:
+class Untimed(Guarded):
+    """A service whose clock is asked for before each document, since it never tells it."""
+
+    traits = replace(Guarded.traits, finds_by_time=True)
+
+
+@pytest.mark.parametrize("service", [Guarded, Untimed])
+def test_twins_dropped_at_once(service: type[Guarded], workshop: Opening) -> None:
     """Of many documents of one content that land together one is sent, and the others end with its id."""
-    shop = workshop(Guarded(asks=2), duplicates="done")
+    shop = workshop(service(asks=2), duplicates="done")
 
     async def scenario() -> None:
         for number in range(12):
