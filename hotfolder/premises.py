@@ -260,7 +260,8 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
     connection = settings.connections[name]
     queues = [q for q in settings.queues.values() if q.connection == name]
     ids = tuple(dict.fromkeys(i for i, _ in map(settings.service_queue, queues) if i))
-    backend = open_backend(connection)
+    limited = connection.model_copy(update={"limits": settings.limits_of(connection)})
+    backend = open_backend(limited)
     try:
         yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")
         for finding in backend.check(ids):

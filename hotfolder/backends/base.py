@@ -170,6 +170,11 @@ class Backend(ABC):
         """How far the service's clock is ahead of ours, in seconds, by its latest answer; None: not known."""
         return None
 
+    def ready_in(self, *, asks: bool) -> float:
+        """Return the seconds until the connection's rate lets a request out, 0: now; `asks`: it is a question."""
+        del asks
+        return 0.0
+
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document once.

@@ -102,6 +102,10 @@ class Digitoo(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final."""
         template = self._connection.upload.path or "/api/v2/queues/{queue_id}/upload"

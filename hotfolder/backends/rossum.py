@@ -89,6 +89,10 @@ class Rossum(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""
         reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))

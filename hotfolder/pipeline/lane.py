@@ -14,7 +14,7 @@ from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
-from hotfolder.retry import Bucket, Gate
+from hotfolder.retry import Gate
 from hotfolder.settings import ConnectionSection, Limits
 
 
@@ -30,7 +30,6 @@ class Lane:
         self._limits = limits
         self._means = means
         self._clock = means.clock
-        self._bucket = Bucket.full(limits.per_second, self._clock.monotonic())
         self._turn = deque(lines)
         self._stopping = False
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
@@ -104,10 +103,10 @@ class Lane:
             begin = self._next_work(now)
             if begin is None:
                 return self._until_next(now)
-            wait_s = self._bucket.ready_in(now)
+            # Asked beforehand, so that nothing is claimed that could not go out; each request takes its own turn.
+            wait_s = self.backend.ready_in(asks=False)
             if wait_s > 0:
                 return wait_s
-            self._bucket = self._bucket.take(now)
             self._crew.start(begin())
         return LONGEST_NAP_S
 

@@ -190,11 +190,12 @@ class Works:
     def _lane(self, name: str) -> Lane:
         connection = self.settings.connections[name]
         means = Means(self.recorder, self.clock, self._parts.threads)
-        backend = self._parts.backend(connection, self.clock.wall)
+        limits = self.settings.limits_of(connection)
+        backend = self._parts.backend(connection.model_copy(update={"limits": limits}), self.clock.wall)
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
-        return Lane(connection, self.settings.limits_of(connection), backend, lines, means)
+        return Lane(connection, limits, backend, lines, means)
 
     def _line(self, queue: Queue, means: Means) -> Line:
         connection = self.settings.connections[queue.connection]

@@ -12,7 +12,7 @@ ROWS = """
 model
 allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
-backends.bodies backends.moments backends.paths grounds
+backends.bodies backends.moments backends.pace backends.paths grounds
 backends.answers
 backends.policy backends.wire
 backends.channel
