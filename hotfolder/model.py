@@ -109,6 +109,8 @@ class Remote:
     status: str | None = None
     sla_at: str | None = None
     links: Mapping[str, Any] = field(default_factory=dict)
+    objects: Mapping[str, Any] = field(default_factory=dict)
+    """What it tells of them, by kind: plain JSON, bounded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,9 @@ class RemoteRecord(_Record):
     status: str | None
     sla_at: str | None
     links: dict[str, Any]
+    objects: dict[str, Any] | None = Field(
+        default=None, description="the service's objects by kind, as it gave them: Rossum's task, upload, ..."
+    )
 
 
 class Sidecar(_Record):
@@ -216,6 +219,7 @@ def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sid
             status=remote.status,
             sla_at=remote.sla_at,
             links=dict(remote.links),
+            objects=dict(remote.objects) or None,
         ),
         possible_duplicate=journey.possible_duplicate,
         duplicate_of=journey.duplicate_of,
@@ -234,6 +238,7 @@ _SAID_ONLY_WHEN_SET = (
     ("", "supersedes"),
     ("", "retry_of"),
     ("", "beside"),
+    ("remote", "objects"),
 )
 """Keys of few documents, as (object, key): the others' records stay as they always were."""
 

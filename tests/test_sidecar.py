@@ -119,6 +119,15 @@ def test_what_a_document_is_to_earlier_ones() -> None:
     assert not {"supersedes", "retry_of"} & written(delivered()).keys()
 
 
+def test_the_objects_of_the_service() -> None:
+    """`remote.objects` stands only in the records of those of whom the service told them."""
+    told = {"upload": {"id": 314528, "email": None, "documents": []}, "annotations": None}
+    found = written(delivered(remote=Remote(task="t", objects=told)))
+    assert found["remote"]["objects"] == told
+    VALIDATOR.validate(found)
+    assert "objects" not in written(delivered())["remote"]
+
+
 def test_no_answer_no_record() -> None:
     """A document that is not final has no sidecar."""
     with pytest.raises(ValueError, match="no final answer"):
@@ -180,6 +189,7 @@ FINAL = st.builds(
         st.lists(TEXT).map(tuple),
         MAYBE,
         MAYBE,
+        st.dictionaries(TEXT, JSON),
         st.dictionaries(TEXT, JSON),
     ),
     possible_duplicate=st.booleans(),

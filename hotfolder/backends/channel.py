@@ -1,7 +1,7 @@
 """Carry requests with credentials: one log-in per connection behind a lock, one repeat after a 401."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -15,6 +15,8 @@ from hotfolder.settings import ConnectionSection, Secret, SecretUnavailable
 
 REVEALING_CHARS = 8
 """Configured header and field values from this length on are treated as secrets, shorter ones as words."""
+NOT_THERE = frozenset({404})
+"""The status besides 2xx that is an answer to a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,13 @@ class Channel:
         """Make sure that there is a token. Raises `Unavailable` or `Unauthorized`."""
         self._session.token()
 
-    def get(self, path: str) -> Reply:
-        """Ask a question; the answer is 2xx in JSON, or 404. Raises `Unavailable` or `Unauthorized`."""
+    def get(self, path: str, told: Container[int] = NOT_THERE) -> Reply:
+        """Ask a question; the answer is 2xx in JSON, or of a status in `told`.
+
+        Raises `Unavailable` or `Unauthorized`.
+        """
         reply = self._authorised(Request("GET", path))
-        if reply.status != 404:  # noqa: PLR2004 — "not there" is an answer to a question
+        if reply.status not in told:
             self._judge.read(reply)
             self._judge.told(reply)
         return reply

@@ -164,11 +164,13 @@ class Judge:
         )
         return Answer(reply.status, self.key(reply), (*said, ADVICE.get(reply.status, OTHER_ADVICE)))
 
-    def failed_later(self, words: tuple[str, ...], key: str, remote: Remote) -> Refused:
+    def failed_later(
+        self, words: tuple[str, ...], key: str, remote: Remote, advice: str = ADVICE[422]
+    ) -> Refused:
         """Make the refusal of a document that was accepted first; 422, as for content that cannot be used."""
         said = tuple(answers.clean(one, self.secrets) for one in words if one)
         told = said or (f"{self.profile.service} could not import the document and gave no reason.",)
-        return Refused(Answer(422, key, (*told, ADVICE[422])), remote=remote)
+        return Refused(Answer(422, key, (*told, advice)), remote=remote)
 
     def says(self, reply: Reply) -> str:
         """Put an answer into half a sentence."""

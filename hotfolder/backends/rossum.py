@@ -9,8 +9,8 @@ from base64 import b64encode
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from typing import ClassVar
+from urllib.parse import quote
 
 from hotfolder.backends import bodies, rossum_search
 from hotfolder.backends.answers import Secrets
@@ -31,8 +31,9 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
-from hotfolder.backends.paths import as_text, last_segment, texts
+from hotfolder.backends.paths import texts
 from hotfolder.backends.policy import Judge, Profile
+from hotfolder.backends.rossum_followup import FollowUp
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Answer, ErrorSource, Remote
 from hotfolder.settings import RossumConnection
@@ -41,10 +42,6 @@ TOKEN_RENEWED_S = 160 * 3600.0
 """Tokens live 162 h at most (API docs, authentication); a running upload must not meet the end."""
 METADATA_BYTES = 4096
 """Metadata up to 4 kB per object (API docs, metadata); between 4,000 and 4,096 the service decides."""
-ASKED_AT_ONCE = 100
-"""Largest page (API docs, pagination), and so the most annotations that one question covers."""
-PENDING = frozenset({"created", "importing"})
-"""Annotation statuses before the import is over; every other one, known or not, comes after it."""
 PROFILE = Profile(
     "Rossum",
     message_paths=("detail", "message", "error"),
@@ -83,6 +80,7 @@ class Rossum(Backend):
         self._wire = Wire(connection, PROFILE.service)
         self._channel = Channel(connection, self._wire, self._judge, self._credentials())
         self._search = rossum_search.Search(self._channel, now)
+        self._follow_up = FollowUp(self._channel, self._judge)
 
     @property
     def ahead_s(self) -> float | None:
@@ -112,9 +110,8 @@ class Rossum(Backend):
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
         """Ask for the next thing that is not known yet: task, upload, annotations."""
-        del parcel
         try:
-            return self._followed(receipt)
+            return self._follow_up.ask(receipt, parcel.queue_id)
         except Unauthorized as error:
             if self._connection.auth != "basic" or error.status not in {401, 403}:
                 raise
@@ -196,58 +193,6 @@ class Rossum(Backend):
         fields = [*_fields(parcel), *extra]
         return bodies.multipart(settings.file_field or "content", file, fields, token_hex(16))
 
-    def _followed(self, receipt: Receipt) -> Receipt:
-        remote = receipt.remote
-        if remote.upload is None and not remote.annotations:
-            remote = self._after_task(remote)
-        if remote.upload is not None and not remote.annotations:
-            remote = self._after_upload(remote)
-        receipt = replace(receipt, remote=remote, document_ids=tuple(map(last_segment, remote.documents)))
-        return self._after_annotations(receipt) if remote.annotations else receipt
-
-    def _after_task(self, remote: Remote) -> Remote:
-        if remote.task is None:
-            raise Uncertain("nothing is known of the document but that Rossum took it")
-        reply = self._channel.get(f"/tasks/{quote(last_segment(remote.task), safe='')}?no_redirect=true")
-        if reply.status == 404:  # noqa: PLR2004
-            raise Uncertain(
-                "Rossum has deleted the task of this upload (it keeps them for hours)", status=404
-            )
-        status = reply.text("status")
-        if status == "failed":
-            words = texts(("detail",), reply.document, reply.headers)
-            raise self._judge.failed_later(words, reply.text("code") or "import_failed", remote)
-        if status != "succeeded":
-            return replace(remote, status=status)
-        upload = reply.text("content.upload", "result_url")
-        if upload is None:
-            raise Uncertain("Rossum's task succeeded but does not say with what", status=reply.status)
-        return replace(remote, upload=upload, status=status)
-
-    def _after_upload(self, remote: Remote) -> Remote:
-        reply = self._channel.get(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}")
-        if reply.status == 404:  # noqa: PLR2004
-            raise Uncertain("Rossum does not know this upload any more", status=404)
-        documents = (*_all(reply.document, "documents"), *_all(reply.document, "additional_documents"))
-        annotations = _all(reply.document, "annotations")
-        return replace(
-            remote, documents=tuple(dict.fromkeys(documents)), annotations=tuple(dict.fromkeys(annotations))
-        )
-
-    def _after_annotations(self, receipt: Receipt) -> Receipt:
-        asked = [last_segment(one) for one in receipt.remote.annotations[:ASKED_AT_ONCE]]
-        query = urlencode({"id": ",".join(asked), "page_size": ASKED_AT_ONCE}, safe=",")
-        reply = self._channel.get(f"/annotations?{query}")
-        statuses = dict.fromkeys(texts(("results[].status",), reply.document, reply.headers))
-        remote = replace(receipt.remote, status=", ".join(statuses) or receipt.remote.status)
-        if not statuses or PENDING & statuses.keys():
-            return replace(receipt, remote=remote)
-        if "failed_import" in statuses:
-            where = ("results[].messages[].content", "results[].messages[].error")
-            words = texts(where, reply.document, reply.headers)
-            raise self._judge.failed_later(words, "failed_import", remote)
-        return replace(receipt, remote=remote, final=True)
-
     def _check_queue(self, queue_id: str) -> Finding:
         reply = self._channel.get(f"/queues/{quote(queue_id, safe='')}")
         if reply.status == 404:  # noqa: PLR2004
@@ -282,9 +227,3 @@ def _metadata(parcel: Parcel) -> str:
         told = f"The document's metadata is {size} bytes long and Rossum takes {METADATA_BYTES}; shorten it."
         raise Refused(Answer(400, None, (told,)), source=ErrorSource.LOCAL)
     return written
-
-
-def _all(document: Any, key: str) -> tuple[str, ...]:
-    """Return the addresses in a list of an object; the list may be null or missing."""
-    found = document.get(key) if isinstance(document, Mapping) else None
-    return tuple(filter(None, map(as_text, found))) if isinstance(found, list) else ()

@@ -7,7 +7,7 @@ from datetime import datetime
 from hotfolder.claims import Origin, moment_of
 from hotfolder.delivery import sent_name
 from hotfolder.model import Answer, Attempt, ErrorSource, Journey, Remote, Stamp, State
-from hotfolder.sidecar import ResponseRecord, Sidecar
+from hotfolder.sidecar import RemoteRecord, ResponseRecord, Sidecar
 
 
 def _seconds(text: str) -> float:
@@ -53,20 +53,25 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
         filed_name=filed_name,
         answer=_answer(record.response),
         error_source=None if record.error_source is None else ErrorSource(record.error_source),
-        remote=Remote(
-            task=record.remote.task,
-            upload=record.remote.upload,
-            documents=tuple(record.remote.documents),
-            annotations=tuple(record.remote.annotations),
-            status=record.remote.status,
-            sla_at=record.remote.sla_at,
-            links=record.remote.links,
-        ),
+        remote=_remote(record.remote),
         possible_duplicate=record.possible_duplicate,
         duplicate_of=record.duplicate_of,
         supersedes=record.supersedes,
         recovered=record.recovered,
         warnings=tuple(record.warnings),
+    )
+
+
+def _remote(record: RemoteRecord) -> Remote:
+    return Remote(
+        task=record.task,
+        upload=record.upload,
+        documents=tuple(record.documents),
+        annotations=tuple(record.annotations),
+        status=record.status,
+        sla_at=record.sla_at,
+        links=record.links,
+        objects=record.objects or {},
     )
 
 

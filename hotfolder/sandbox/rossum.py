@@ -229,7 +229,7 @@ class RossumService:
         view = self._view(visit)
         files = rossum_lists.annotations(visit, self._objects)
         return rossum_lists.page(
-            visit, files, view, partial(rossum_lists.annotation_item, view, self._objects)
+            visit, files, view, partial(rossum_lists.annotation_item, view, self._objects), view.document
         )
 
     async def _list_relations(self, visit: Visit) -> Response:

@@ -62,8 +62,14 @@ def relations(visit: Visit, objects: Rossum) -> list[Relation]:
     return [r for r in objects.relations.values() if r.shown and (key is None or r.md5 == key)]
 
 
-def page(visit: Visit, items: Sequence[Any], view: View, show: Callable[[Any], dict[str, Any]]) -> Response:
-    """Answer with the page that the query asks for; 404 beyond the last."""
+def page(
+    visit: Visit,
+    items: Sequence[Any],
+    view: View,
+    show: Callable[[Any], dict[str, Any]],
+    document: Callable[[Any], dict[str, Any]] | None = None,
+) -> Response:
+    """Answer with the page that the query asks for, with its documents if it wants them; 404 beyond the last."""
     query = visit.request.query_params
     size = min(max(visit.number("page_size", PAGE_SIZE), 1), PAGE_SIZE_MAX)
     number = visit.number("page", 1)
@@ -77,6 +83,9 @@ def page(visit: Visit, items: Sequence[Any], view: View, show: Callable[[Any], d
             return None
         return f"{view.base}/{path}?{urlencode({**query, 'page': target})}"
 
+    shown = items[(number - 1) * size : number * size]
+    wanted = document is not None and "documents" in query.get("sideload", "").split(",")
+    sideload = {"documents": [document(item) for item in shown]} if document and wanted else {}
     return reply(
         {
             "pagination": {
@@ -85,8 +94,9 @@ def page(visit: Visit, items: Sequence[Any], view: View, show: Callable[[Any], d
                 "next": link(number + 1),
                 "previous": link(number - 1),
             },
-            "results": [show(item) for item in items[(number - 1) * size : number * size]],
+            "results": [show(item) for item in shown],
         }
+        | sideload
     )
 
 

@@ -14,9 +14,9 @@ allocator checks retry states
 sidecar spool settings journal logs systemd unixsocket backends.base
 backends.bodies backends.moments backends.pace backends.paths grounds
 backends.answers
-backends.policy backends.wire
+backends.policy backends.rossum_objects backends.wire
 backends.channel
-backends.rossum_search
+backends.rossum_followup backends.rossum_search
 backends.digitoo backends.docdigitizer backends.memory backends.rossum
 backends
 arrivals

@@ -13,7 +13,7 @@ from hotfolder import spool
 from hotfolder.claims import TRIAL, note_name, secure, work_name
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.journal import Entry, Journal
-from hotfolder.model import OPEN, Answer, ErrorSource, Journey, State
+from hotfolder.model import OPEN, Answer, ErrorSource, Journey, Remote, State
 from hotfolder.recovery import Recovered, Site, recover
 from hotfolder.states import ARROWS
 from tests.builders import NOW, ORIGIN, PDF, STAMP, claimed, delivered, drop, journey, names_in, put_in_work
@@ -202,7 +202,8 @@ def test_everything_at_rest_is_learned_from_the_sidecars(
 ) -> None:
     """Rows, counts and contents come back from done/ and failed/, byte-exact names included."""
     names = [b"a.pdf", b"\xff\n.pdf", b"x" * 251 + b".pdf"]
-    good = [claimed(folders, delivered(name=n, folder=b"sub")) for n in names]
+    remote = Remote("t", "u", ("d",), ("a",), "to_review", None, {"l": "x"}, {"upload": {"id": 1}})
+    good = [claimed(folders, delivered(name=n, folder=b"sub", remote=remote)) for n in names]
     bad = claimed(
         folders,
         journey(state=State.REFUSED, answer=Answer(415, "X", ("no",)), error_source=ErrorSource.LOCAL),
@@ -224,6 +225,7 @@ def test_everything_at_rest_is_learned_from_the_sidecars(
             one.sha256,
         )
         assert (row.answer, row.error_source) == (one.answer, one.error_source)
+        assert row.remote == one.remote
     assert recover(site(journal, folders, known=False), NOW).remembered == 0
 
 

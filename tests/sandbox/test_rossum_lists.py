@@ -2,9 +2,12 @@
 
 import hashlib
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from rossum_api import SyncRossumAPIClient
+from rossum_api.dtos import UserCredentials
 
 
 def _names(answer):
@@ -53,6 +56,19 @@ def test_annotations_are_found_by_numbers_queue_and_time(sandbox, rossum, upload
     assert rossum(sandbox, "GET", "annotations?queue=1").json()["results"] == []
     later = since | {"arrived_at_after": _iso(time.time() + 60)}
     assert rossum(sandbox, "GET", "annotations", params=later).json()["results"] == []
+
+
+def test_annotations_come_with_their_documents(sandbox, rossum, upload):
+    """The list of annotations brings their documents along where it is asked to, as the official client asks."""
+    for name in ("a.pdf", "b.pdf"):
+        upload(sandbox, name)
+    client = SyncRossumAPIClient(
+        sandbox.rossum_url, UserCredentials("scanner@sandbox.example", "sandbox-password")
+    )
+    with closing(client.internal_client.client):
+        found = list(client.list_annotations(sideloads=["documents"], id="104322,104323"))
+    assert [one.document.original_file_name for one in found] == ["a.pdf", "b.pdf"]
+    assert "documents" not in rossum(sandbox, "GET", "annotations").json()
 
 
 def test_pages(sandbox, rossum, upload):

@@ -1,0 +1,147 @@
+"""Ask Rossum how an accepted document fares: task → upload → documents and annotations, one thing after the other."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from hotfolder.backends import rossum_objects as objects
+from hotfolder.backends.answers import clean
+from hotfolder.backends.base import Receipt, Uncertain
+from hotfolder.backends.channel import Channel
+from hotfolder.backends.paths import as_text, last_segment, texts
+from hotfolder.backends.policy import Judge
+from hotfolder.model import Remote
+
+ASKED_AT_ONCE = 100
+"""Largest page (API docs, pagination), and so the most annotations that one question covers."""
+SEE_OTHER, MISSING = 303, 404
+LEFT_OUT_ADVICE = (
+    "Check the queue's `accepted_mime_types` at Rossum and that the document opens; then drop it again."
+)
+
+
+class FollowUp:
+    """The questions about one account's accepted documents."""
+
+    def __init__(self, channel: Channel, judge: Judge) -> None:
+        self._channel = channel
+        self._judge = judge
+
+    def ask(self, receipt: Receipt, queue_id: str | None) -> Receipt:
+        """Ask for what is not known yet, as far as it goes; raises as `Backend.follow_up` does."""
+        if receipt.remote.upload is None and not receipt.remote.annotations:
+            receipt = replace(receipt, remote=self._after_task(receipt.remote))
+        if receipt.remote.upload is not None and not receipt.remote.annotations:
+            receipt = self._after_upload(receipt, queue_id)
+        receipt = replace(receipt, document_ids=tuple(map(last_segment, receipt.remote.documents)))
+        return self._after_annotations(receipt) if receipt.remote.annotations else receipt
+
+    def _after_task(self, remote: Remote) -> Remote:
+        if remote.task is None:
+            raise Uncertain("nothing is known of the document but that Rossum took it")
+        path = f"/tasks/{quote(last_segment(remote.task), safe='')}?no_redirect=true"
+        reply = self._channel.get(path, {SEE_OTHER, MISSING})
+        if reply.status == MISSING:
+            raise Uncertain(
+                "Rossum has deleted the task of this upload (it keeps them for hours)", status=MISSING
+            )
+        if reply.status == SEE_OTHER and (upload := uploaded_at(reply.headers.get("location", ""))):
+            # Something on the way drops `no_redirect`.
+            return replace(remote, upload=upload, status="succeeded")
+        self._judge.read(reply)  # any other redirect is a portal's or a proxy's
+        remote = self._kept(remote, task=reply.document)
+        status = reply.text("status")
+        if status == "failed":
+            words = texts(("detail",), reply.document, reply.headers)
+            raise self._judge.failed_later(words, reply.text("code") or "import_failed", remote)
+        if status != "succeeded":
+            return replace(remote, status=status)
+        upload = reply.text("content.upload", "result_url")
+        if upload is None:
+            raise Uncertain("Rossum's task succeeded but does not say with what", status=reply.status)
+        return replace(remote, upload=upload, status=status)
+
+    def _after_upload(self, receipt: Receipt, queue_id: str | None) -> Receipt:
+        remote = receipt.remote
+        reply = self._channel.get(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}")
+        if reply.status == MISSING:
+            raise Uncertain("Rossum does not know this upload any more", status=MISSING)
+        documents = objects.addresses(reply.document, "documents")
+        annotations = objects.addresses(reply.document, "annotations")
+        remote = self._kept(
+            replace(remote, documents=documents, annotations=annotations), upload=reply.document
+        )
+        queue = last_segment(reply.text("queue") or "")
+        if queue and queue_id and queue != queue_id:
+            said = clean(f"Rossum has it in queue {queue}, it was sent to {queue_id}", self._judge.secrets)
+            receipt = replace(receipt, warnings=(*receipt.warnings, said))
+        if documents and not annotations:
+            remote = self._without_annotations(remote)
+        return replace(receipt, remote=remote)
+
+    def _without_annotations(self, remote: Remote) -> Remote:
+        """Look at the documents that no annotation tells of; raises `Refused` where there will be none.
+
+        Otherwise the import is still to come, or a hook prevents it, which nothing in the API tells.
+        """
+        found = objects.listed(self._channel.get(f"/documents?{_ids(remote.documents)}").document)
+        remote = self._kept(remote, documents=[objects.only(one, objects.DOCUMENT) for one in found])
+        if reasons := objects.left_out(found):
+            told = f"Rossum took the document and left it out of the import: {', '.join(reasons)}."
+            raise self._judge.failed_later((told,), reasons[0], remote, LEFT_OUT_ADVICE)
+        return remote
+
+    def _after_annotations(self, receipt: Receipt) -> Receipt:
+        query = f"{_ids(receipt.remote.annotations)}&sideload=documents"
+        document = self._channel.get(f"/annotations?{query}").document
+        return self.judged(receipt, objects.listed(document), objects.listed(document, "documents"))
+
+    def judged(
+        self, receipt: Receipt, annotations: list[objects.Object], documents: list[objects.Object]
+    ) -> Receipt:
+        """Decide what the annotations of a document say of its import; raises `Refused` where it failed."""
+        own = [one for one in annotations if _own(one, receipt.remote)] or annotations
+        told = objects.statuses(own)
+        remote = self._kept(
+            replace(receipt.remote, status=", ".join(told) or receipt.remote.status),
+            annotations=[objects.only(one, objects.ANNOTATION) for one in annotations],
+        )
+        if documents:
+            remote = self._kept(remote, documents=[objects.only(one, objects.DOCUMENT) for one in documents])
+        receipt = replace(receipt, remote=remote)
+        if not told or objects.PENDING & set(told):
+            return receipt
+        if objects.FAILED in told:
+            raise self._judge.failed_later(objects.words(own), objects.FAILED, remote)
+        if objects.FAILED in objects.statuses(annotations):
+            said = "Rossum could not import an additional document, which a hook made of this one"
+            receipt = replace(receipt, warnings=(*receipt.warnings, said))
+        return replace(receipt, final=True)
+
+    def _kept(self, remote: Remote, **new: Any) -> Remote:
+        """Keep objects by kind for the sidecar, as the service gave them."""
+        return replace(remote, objects=objects.keep(remote.objects, self._judge.secrets, **new))
+
+
+def uploaded_at(location: str) -> str | None:
+    """Return an address that is one of an upload, None for any other."""
+    try:
+        path = urlsplit(location).path
+    except ValueError:
+        return None
+    kind, _, number = path.rstrip("/").rpartition("/")
+    return location if number.isdecimal() and kind.rpartition("/")[2] == "uploads" else None
+
+
+def _ids(addresses: tuple[str, ...]) -> str:
+    asked = [last_segment(one) for one in addresses[:ASKED_AT_ONCE]]
+    return urlencode({"id": ",".join(asked), "page_size": ASKED_AT_ONCE}, safe=",")
+
+
+def _own(annotation: Mapping[str, Any], remote: Remote) -> bool:
+    """Tell whether an annotation may belong to the document that was sent, not to one that a hook added."""
+    document = as_text(annotation.get("document"))
+    upload = remote.objects.get("upload")
+    added = {last_segment(one) for one in objects.addresses(upload, "additional_documents")}
+    return not document or last_segment(document) not in added
