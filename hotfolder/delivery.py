@@ -130,6 +130,7 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         metadata=filled(queue.metadata, facts),
         values=filled(queue.values, facts),
         document_class=queue.document_class,
+        wait_for=queue.wait_for,
         reject_identical=queue.reject_identical or journey.repeat,
     )
 
@@ -196,6 +197,7 @@ def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> S
         accepted_status=receipt.status if journey.accepted_status is None else journey.accepted_status,
         accepted_at=now if journey.accepted_at is None else journey.accepted_at,
         told_at=now,
+        imported=receipt.imported or journey.imported,
         answer=answer,
         error_source=None,
         warnings=tuple(dict.fromkeys(journey.warnings + receipt.warnings)),

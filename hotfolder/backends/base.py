@@ -11,7 +11,7 @@ several threads at once, never retry by themselves, and fail in exactly four way
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -133,6 +133,8 @@ class Parcel:
     webhook_url: str | None = None
     reject_identical: bool = False
     """Ask a service that can to refuse a document that it already has."""
+    wait_for: str = "imported"
+    """Which word of the service is final: accepted, imported or processed."""
 
 
 class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service
@@ -150,6 +152,8 @@ class Receipt:
     document_ids: tuple[str, ...] = ()
     remote: Remote = field(default_factory=Remote)
     warnings: tuple[str, ...] = ()
+    imported: bool = False
+    """The import is over, what is left is people's work: questions may be rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,24 @@ class Backend(ABC):
         Raises `Refused` where the service failed to import it, `Unavailable`, `Unauthorized`, or
         `Uncertain` where the service has forgotten what it accepted.
         """
+
+    def shares_questions(self, remote: Remote) -> bool:
+        """Tell whether one request asks about many documents of which this much is known; nothing is sent."""
+        del remote
+        return False
+
+    def follow_up_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
+        """Ask once how many accepted documents fare; returns or fails for each what `follow_up` would.
+
+        A request that fails is one error for all that it was for.
+        """
+        return [self._followed_up(receipt, parcel) for receipt, parcel in asked]
+
+    def _followed_up(self, receipt: Receipt, parcel: Parcel) -> Receipt | DeliveryError:
+        try:
+            return self.follow_up(receipt, parcel)
+        except DeliveryError as error:
+            return error
 
     @abstractmethod
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
