@@ -189,11 +189,16 @@ class Carriage:
 
     async def poll(self, asked: list[Errand]) -> None:
         """Ask how accepted documents fare, in one question, and take what comes of it for each."""
-        now = self._clock.monotonic()
-        for errand in (e for e in asked if e.line.drop.offline):
-            self.later(errand.line, errand.journey, now + 1.0, errand.polls)
-        ready = [e for e in asked if not e.line.drop.offline]
-        pairs = [(e.journey, e.line.parcel(e.journey)) for e in ready]
+        ready: list[Errand] = []
+        pairs: list[tuple[Journey, Parcel]] = []
+        for errand in asked:
+            try:
+                pairs.append((errand.journey, errand.line.parcel(errand.journey)))
+                ready.append(errand)
+            except OSError:  # its folder is away
+                self.later(errand.line, errand.journey, self._clock.monotonic() + 1.0, errand.polls)
+        if not ready:
+            return
         told = await self._crew.on_wire(lambda: followup.ask_progress_of(self._backend, pairs))
         troubles = {id(one): number for number, one in reversed(list(enumerate(told)))}
         steps = (
