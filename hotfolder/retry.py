@@ -42,6 +42,10 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
     return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
 
 
+FIRST_STEPS = 4
+"""A log-in, the hour there, and an upload go out at once, with one to spare: a single document waits for nothing."""
+
+
 class Window:
     """At most so many requests within so many seconds, counted from when the head of each has gone out."""
 
@@ -72,12 +76,14 @@ class Quota:
     """So many requests within any second, of which questions take at most half.
 
     Windows and no bucket of tokens: what a bucket has in store goes out on top of its rate. Rates below one make
-    the window longer, fractions above it are left out.
+    the window longer, fractions above it are left out. What waits goes out in two bursts a second and not in one,
+    since on a slow way the end of one burst and the begin of the next but one would arrive within a second.
     """
 
     def __init__(self, per_second: float) -> None:
         most, within_s = max(int(per_second), 1), max(1.0, 1.0 / per_second)
         self.all = Window(most, within_s)
+        self.burst = Window(max((most + 1) // 2, FIRST_STEPS), within_s / 2)
         # Half of one is one in twice the time.
         self.questions = Window(max(most // 2, 1), within_s if most > 1 else 2 * within_s)
 
@@ -98,10 +104,11 @@ class Quota:
     def goes_on(self, before: "Quota") -> None:
         """Count what went out under another limit until now."""
         self.all.gone.extend(before.all.gone)
+        self.burst.gone.extend(before.burst.gone)
         self.questions.gone.extend(before.questions.gone)
 
     def _windows(self, *, asks: bool) -> tuple[Window, ...]:
-        return (self.all, self.questions) if asks else (self.all,)
+        return (self.all, self.burst, self.questions) if asks else (self.all, self.burst)
 
 
 @dataclass(frozen=True, slots=True)

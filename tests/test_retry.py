@@ -126,10 +126,25 @@ def test_a_lone_document_never_waits_for_questions() -> None:
         quota.take(asks=True)
         quota.went(5.0, asks=True)
     for _ in range(4):
-        assert quota.ready_in(5.0, asks=False) == 0
+        assert quota.ready_in(5.5, asks=False) == 0
         quota.take(asks=False)
-        quota.went(5.0, asks=False)
-    assert quota.ready_in(5.0, asks=False) == 1.0
+        quota.went(5.5, asks=False)
+    assert quota.ready_in(5.5, asks=False) == 0.5
+    assert quota.ready_in(6.0, asks=False) == 0
+
+
+def test_what_waits_goes_out_in_two_bursts() -> None:
+    """Eight a second are four at once and four half a second later: a slow way makes less of a crowd of them."""
+    quota, at = Quota(8.0), []
+    now = 0.0
+    while now < 1.0:
+        if (wait_s := quota.ready_in(now, asks=False)) > 0:
+            now += wait_s
+        else:
+            quota.take(asks=False)
+            quota.went(now, asks=False)
+            at.append(now)
+    assert at[:8] == [0.0] * 4 + [0.5] * 4
 
 
 def test_slow_connecting_does_not_double_the_rate() -> None:
