@@ -1,5 +1,6 @@
 """When to try again: back-off, Retry-After, rate and the gate of a connection (pure; time is an argument)."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -41,30 +42,73 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
     return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A token bucket: `per_second` tokens a second, at most one second's worth in store."""
+FIRST_STEPS = 4
+"""A log-in, the hour there, and an upload go out at once, and one to spare: a single document waits for nothing."""
 
-    per_second: float
-    tokens: float
-    at: float
 
-    @classmethod
-    def full(cls, per_second: float, now: float) -> "Bucket":
-        """Make a bucket with a second's worth of tokens."""
-        return cls(per_second, max(per_second, 1.0), now)
+class Window:
+    """At most so many requests within so many seconds, counted from when the head of each has gone out."""
 
-    def ready_in(self, now: float) -> float:
-        """Return the seconds until a token can be taken; 0: now."""
-        return max(0.0, (1.0 - self._store(now)) / self.per_second)
+    def __init__(self, most: int, within_s: float) -> None:
+        self.most = most
+        self.within_s = within_s
+        self.going = 0
+        """How many were let out whose heads are still on their way, since connecting takes time."""
+        self.gone: deque[float] = deque()
+        """When the heads of the latest went out (monotonic), in that order."""
 
-    def take(self, now: float) -> "Bucket":
-        """Return the bucket with one token fewer."""
-        return replace(self, tokens=self._store(now) - 1.0, at=max(now, self.at))
+    def free_in(self, now: float) -> float:
+        """Return the seconds until one more may go out, 0: now."""
+        while self.gone and now - self.gone[0] >= self.within_s:
+            self.gone.popleft()
+        room = self.most - self.going
+        if room <= 0:
+            return self.within_s
+        return 0.0 if len(self.gone) < room else max(self.gone[-room] + self.within_s - now, 0.0)
 
-    def _store(self, now: float) -> float:
-        earned = max(now - self.at, 0.0) * self.per_second
-        return min(max(self.per_second, 1.0), self.tokens + earned)
+    def went(self, now: float) -> None:
+        """Note that the head of one that was let out has gone, or never will."""
+        self.going -= 1
+        self.gone.append(now)
+
+
+class Quota:
+    """So many requests within any second, of which questions take at most half.
+
+    Windows and no bucket of tokens: what a bucket has in store goes out on top of its rate. Rates below one make
+    the window longer, fractions above it are left out. What waits goes out in two bursts a second and not in one,
+    since on a slow way the end of one burst and the begin of the next but one would arrive within a second.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        most, within_s = max(int(per_second), 1), max(1.0, 1.0 / per_second)
+        self.all = Window(most, within_s)
+        self.burst = Window(max((most + 1) // 2, FIRST_STEPS), within_s / 2)
+        # Half of one is one in twice the time.
+        self.questions = Window(max(most // 2, 1), within_s if most > 1 else 2 * within_s)
+
+    def ready_in(self, now: float, *, asks: bool) -> float:
+        """Return the seconds until one more request may go out, 0: now; `asks`: it is a question."""
+        return max(window.free_in(now) for window in self._windows(asks=asks))
+
+    def take(self, *, asks: bool) -> None:
+        """Let one request out; `went` must follow."""
+        for window in self._windows(asks=asks):
+            window.going += 1
+
+    def went(self, now: float, *, asks: bool) -> None:
+        """Note that the head of one that was let out has gone, or never will."""
+        for window in self._windows(asks=asks):
+            window.went(now)
+
+    def goes_on(self, before: "Quota") -> None:
+        """Count what went out under another limit until now."""
+        self.all.gone.extend(before.all.gone)
+        self.burst.gone.extend(before.burst.gone)
+        self.questions.gone.extend(before.questions.gone)
+
+    def _windows(self, *, asks: bool) -> tuple[Window, ...]:
+        return (self.all, self.burst, self.questions) if asks else (self.all, self.burst)
 
 
 @dataclass(frozen=True, slots=True)

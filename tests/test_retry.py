@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotfolder.retry import RETRY_AFTER_CAP_S, Bucket, Gate, backoff, parse_retry_after
+from hotfolder.retry import RETRY_AFTER_CAP_S, Gate, Quota, backoff, parse_retry_after
 
 NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()
 """The moment of RFC 9110's own examples of dates (§5.6.7)."""
@@ -80,37 +80,106 @@ def test_retry_after_counts_from_now(seconds: int) -> None:
     assert parse_retry_after(text, NOW) == min(max(seconds, 0), RETRY_AFTER_CAP_S)
 
 
-@given(st.floats(0.01, 30), st.lists(st.floats(0, 3), max_size=20))
-def test_a_bucket_never_gives_more_than_its_rate(per_second: float, gaps: list[float]) -> None:
-    """Over any span at most rate * time + burst tokens are given, and in one moment never more than the burst."""
-    now, bucket, taken = 0.0, Bucket.full(per_second, 0.0), 0
-    burst = max(per_second, 1.0)
-    for gap in gaps:
+STEPS = st.lists(st.tuples(st.floats(0, 1.5), st.booleans(), st.floats(0, 0.3)), max_size=60)
+"""Requests that want to go out: how long after the one before, whether it asks, how long connecting takes."""
+
+
+def _played(per_second: float, steps: list[tuple[float, bool, float]]) -> list[tuple[float, bool]]:
+    """Play requests of one thread against a quota; return when each head went out, and whether it asked."""
+    now, quota, gone = 0.0, Quota(per_second), []
+    for gap, asks, connecting in steps:
         now += gap
-        before = taken
-        while bucket.ready_in(now) == 0:
-            bucket = bucket.take(now)
-            taken += 1
-        assert taken <= per_second * now + burst + 1e-6
-        assert taken - before <= burst + 1e-6
+        while (wait_s := quota.ready_in(now, asks=asks)) > 0:
+            assert wait_s <= 2 * quota.all.within_s + 1e-6
+            now += wait_s + 1e-9
+        quota.take(asks=asks)
+        now += connecting
+        quota.went(now, asks=asks)
+        gone.append((now, asks))
+    return gone
 
 
-@given(st.floats(0.01, 30), st.floats(0, 100))
-def test_a_bucket_gives_when_it_said_it_would(per_second: float, started: float) -> None:
-    """After the wait that an empty bucket asks for, a token is there, give or take a rounding."""
-    bucket = Bucket.full(per_second, started)
-    while bucket.ready_in(started) == 0:
-        bucket = bucket.take(started)
-    wait_s = bucket.ready_in(started)
-    assert wait_s > 0
-    assert bucket.ready_in(started + wait_s) < 1e-9 * max(1.0, wait_s) + 1e-12 * (1 + started)
+@given(st.floats(0.01, 30), STEPS)
+def test_a_quota_holds_in_every_window(per_second: float, steps: list[tuple[float, bool, float]]) -> None:
+    """No second, and no longer window of a rate below one, sees more requests than the rate allows."""
+    gone = [at for at, _ in _played(per_second, steps)]
+    window = Quota(per_second).all
+    assert window.most <= max(per_second, 1.0)
+    for began in gone:
+        assert sum(began <= at < began + window.within_s - 1e-6 for at in gone) <= window.most
 
 
-def test_a_bucket_survives_a_clock_that_stands_still_or_falls_back() -> None:
-    """A moment before the last one earns nothing and takes nothing back."""
-    bucket = Bucket.full(1.0, 100.0).take(100.0)
-    assert bucket.ready_in(50.0) == bucket.ready_in(100.0) == 1.0
-    assert bucket.ready_in(101.0) == 0
+@given(st.floats(0.01, 30), STEPS)
+def test_questions_take_half(per_second: float, steps: list[tuple[float, bool, float]]) -> None:
+    """Questions are never more than half of what the rate allows, over any two windows at most."""
+    quota = Quota(per_second)
+    asked = [at for at, asks in _played(per_second, steps) if asks]
+    within_s = 2 * quota.all.within_s
+    for began in asked:
+        assert sum(began <= at < began + within_s - 1e-6 for at in asked) <= quota.all.most
+
+
+def test_a_lone_document_never_waits_for_questions() -> None:
+    """Where nothing but questions goes out, the next log-in and document find room at once."""
+    quota = Quota(8.0)
+    while quota.ready_in(5.0, asks=True) == 0:
+        quota.take(asks=True)
+        quota.went(5.0, asks=True)
+    for _ in range(4):
+        assert quota.ready_in(5.5, asks=False) == 0
+        quota.take(asks=False)
+        quota.went(5.5, asks=False)
+    assert quota.ready_in(5.5, asks=False) == 0.5
+    assert quota.ready_in(6.0, asks=False) == 0
+
+
+def test_what_waits_goes_out_in_two_bursts() -> None:
+    """Eight a second are four at once and four half a second later: a slow way makes less of a crowd of them."""
+    quota, at = Quota(8.0), []
+    now = 0.0
+    while now < 1.0:
+        if (wait_s := quota.ready_in(now, asks=False)) > 0:
+            now += wait_s
+        else:
+            quota.take(asks=False)
+            quota.went(now, asks=False)
+            at.append(now)
+    assert at[:8] == [0.0] * 4 + [0.5] * 4
+
+
+def test_slow_connecting_does_not_double_the_rate() -> None:
+    """What was let out keeps its place until its head has gone, however long connecting takes."""
+    quota = Quota(2.0)
+    for _ in range(2):
+        quota.take(asks=False)
+    assert quota.ready_in(50.0, asks=False) > 0
+    quota.went(60.0, asks=False)
+    quota.went(60.2, asks=False)
+    assert quota.ready_in(60.9, asks=False) == pytest.approx(0.1)
+    assert quota.ready_in(61.0, asks=False) == 0
+
+
+def test_a_quota_that_goes_on_counts_what_went_before() -> None:
+    """The requests of the last second count under the new limit too."""
+    before, after = Quota(4.0), Quota(2.0)
+    for asks in (True, False):
+        before.take(asks=asks)
+        before.went(7.0, asks=asks)
+    after.goes_on(before)
+    assert after.ready_in(7.5, asks=False) == 0.5
+    assert after.ready_in(8.0, asks=True) == 0
+
+
+@given(st.floats(0.01, 30), st.floats(0, 100), st.booleans())
+def test_a_quota_gives_when_it_said_it_would(per_second: float, started: float, asks: bool) -> None:  # noqa: FBT001 — drawn
+    """After the wait that a full window asks for, a request may go, give or take a rounding."""
+    quota = Quota(per_second)
+    while quota.ready_in(started, asks=asks) == 0:
+        quota.take(asks=asks)
+        quota.went(started, asks=asks)
+    wait_s = quota.ready_in(started, asks=asks)
+    assert 0 < wait_s <= 2 * quota.all.within_s + 1e-6
+    assert quota.ready_in(started + wait_s + 1e-9, asks=asks) < 1e-6
 
 
 @given(st.lists(st.tuples(TIMES, st.booleans(), st.booleans()), min_size=1), TIMES, st.integers(0, 8))

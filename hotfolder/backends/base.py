@@ -11,11 +11,12 @@ several threads at once, never retry by themselves, and fail in exactly four way
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from hotfolder.backends.pace import Pace
 from hotfolder.model import Answer, ErrorSource, Remote
 
 ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
@@ -212,6 +213,11 @@ class Backend(ABC):
     def learn_time(self) -> None:  # noqa: B027 — most need not
         """Have `ahead_s` told before a document goes out, where one is looked for by its time; may raise `DeliveryError`."""
 
+    @property
+    def pace(self) -> Pace:
+        """How fast requests of this connection go out; each takes its turn there."""
+        return Pace()
+
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document once.
@@ -226,6 +232,24 @@ class Backend(ABC):
         Raises `Refused` where the service failed to import it, `Unavailable`, `Unauthorized`, or
         `Uncertain` where the service has forgotten what it accepted.
         """
+
+    def shares_questions(self, remote: Remote) -> bool:
+        """Tell whether one request asks about many documents of which this much is known; nothing is sent."""
+        del remote
+        return False
+
+    def follow_up_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
+        """Ask once how many accepted documents fare; returns or fails for each what `follow_up` would.
+
+        A request that fails is one error for all that it was for.
+        """
+        return [self._followed_up(receipt, parcel) for receipt, parcel in asked]
+
+    def _followed_up(self, receipt: Receipt, parcel: Parcel) -> Receipt | DeliveryError:
+        try:
+            return self.follow_up(receipt, parcel)
+        except DeliveryError as error:
+            return error
 
     @abstractmethod
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:

@@ -26,6 +26,7 @@ from hotfolder.backends.base import (
 from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
 from hotfolder.backends.moments import moment
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
@@ -102,6 +103,11 @@ class Digitoo(Backend):
     def learn_time(self) -> None:
         """Log in; with a fixed token nothing is learnt before the first document."""
         self._channel.log_in()
+
+    @property
+    def pace(self) -> Pace:
+        """See `Backend`."""
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final."""

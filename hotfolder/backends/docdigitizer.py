@@ -29,6 +29,7 @@ from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
 from hotfolder.backends.docdigitizer_documents import Documents, numbers_of
 from hotfolder.backends.moments import iso, moment
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.backends.policy import Judge, Profile, Verdict
 from hotfolder.backends.wire import Wire
@@ -93,6 +94,11 @@ class DocDigitizer(Backend):
     def ahead_s(self) -> float | None:
         """See `Backend`."""
         return self._channel.ahead_s
+
+    @property
+    def pace(self) -> Pace:
+        """See `Backend`."""
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final where the answer holds the document's id."""

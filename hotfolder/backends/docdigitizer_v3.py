@@ -32,6 +32,7 @@ from hotfolder.backends.base import (
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
 from hotfolder.backends.moments import iso
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Remote
@@ -92,6 +93,11 @@ class DocDigitizerV3(Backend):
     def ahead_s(self) -> float | None:
         """See `Backend`."""
         return self._channel.ahead_s
+
+    @property
+    def pace(self) -> Pace:
+        """See `Backend`."""
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document and wait for its result; the receipt is final."""

@@ -19,6 +19,7 @@ from hotfolder import __version__
 from hotfolder.backends.answers import Reply, parse
 from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
+from hotfolder.backends.pace import NoTurnError, Pace, Turn
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.addresses import is_loopback
 
@@ -35,18 +36,31 @@ class _DeadlineExceededError(Exception):
     """The total time of a request is over; raised while its body goes out."""
 
 
+class _Nothing(httpx.SyncByteStream):
+    """The body of a request without one: it is taken when the head has gone out."""
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._gone = gone
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._gone()
+        return iter(())
+
+
 class _Outgoing(httpx.SyncByteStream):
     """A request's body on its way out, which knows whether it was handed over whole."""
 
-    def __init__(self, body: Body, deadline: float) -> None:
+    def __init__(self, body: Body, deadline: float, gone: Callable[[], None]) -> None:
         self._body = body
         self._deadline = deadline
+        self._gone = gone
         self.complete = False
         """True once the system took the last byte. Before that nobody can have accepted the request, since
         its Content-Length was not reached."""
 
     def __iter__(self) -> Iterator[bytes]:
         self.complete = False
+        self._gone()
         pieces = self._body.pieces()
         if self._body.length <= JOINED_BYTES:
             pieces = iter((b"".join(pieces),))
@@ -90,6 +104,7 @@ class Wire:
         each_s = min(times.read_s, times.total_s)
         self._limits = httpx.Timeout(each_s, connect=min(times.connect_s, times.total_s))
         self._ca_file = connection.ca_file
+        self.pace = Pace(connection.limits.per_second if connection.limits else None)
         self._service = service
         parts = urlsplit(connection.base_url)
         self.host = parts.netloc
@@ -109,12 +124,16 @@ class Wire:
         Raises `Unavailable`, `Uncertain` (uploads only), `Unauthorized` for a bad `ca_file`; passes through
         what the body's pieces raise. Redirects are answers, cookies are dropped.
         """
+        turn = self._turn(asks=request.method == "GET")
         deadline = time.monotonic() + self._timeouts.total_s
-        outgoing = _Outgoing(request.body, deadline) if request.body else None
+        outgoing = _Outgoing(request.body, deadline, turn.gone) if request.body else None
         try:
-            response = self._client().send(self._prepare(request, outgoing), stream=True, auth=None)
+            ready = self._prepare(request, outgoing or _Nothing(turn.gone))
+            response = self._client().send(ready, stream=True, auth=None)
         except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
             raise self._failure(error, request, outgoing) from None
+        finally:
+            turn.gone()
         content = self._read(response, deadline, request.answer_bytes)
         headers = {name.lower(): value for name, value in response.headers.items()}
         complete = outgoing is None or outgoing.complete
@@ -124,13 +143,20 @@ class Wire:
 
     def close(self) -> None:
         """Close the clients of all threads."""
+        self.pace.end()
         with self._lock:
             clients, self._clients = self._clients, []
         for _, client in clients:
             client.close()
         self._mine = local()
 
-    def _prepare(self, request: Request, outgoing: _Outgoing | None) -> httpx.Request:
+    def _turn(self, *, asks: bool) -> Turn:
+        try:
+            return self.pace.wait(self._timeouts.total_s, asks=asks)
+        except NoTurnError as late:
+            raise Unavailable(str(late), counts=False) from None
+
+    def _prepare(self, request: Request, stream: httpx.SyncByteStream) -> httpx.Request:
         """Build the request by hand: with `files=` or `build_request` httpx costs twice the time."""
         headers = {
             "Host": self.host,
@@ -149,7 +175,7 @@ class Wire:
             request.method,
             self._address((self._origin if request.rooted else self._base_url) + request.path),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-            stream=outgoing or httpx.ByteStream(b""),
+            stream=stream,
             extensions={"timeout": self._limits.as_dict()},
         )
 

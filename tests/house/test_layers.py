@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = """
 model
 allocator checks connector news retry schedule states
+backends.pace
 sidecar spool settings journal logs systemd unixsocket backends.base
 attendants companions
 backends.bodies backends.moments backends.paths backends.rossum_checks grounds
