@@ -111,6 +111,8 @@ class Remote:
     links: Mapping[str, Any] = field(default_factory=dict)
     objects: Mapping[str, Any] = field(default_factory=dict)
     """What it tells of them, by kind: plain JSON, bounded."""
+    shared: bool = False
+    """Task and upload are those of several documents, which went in one request."""
 
 
 @dataclass(frozen=True, slots=True)
