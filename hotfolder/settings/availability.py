@@ -21,7 +21,6 @@ QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "companion": (None,),
     "companion_timeout_s": (600.0,),
     "ready_marker": (None,),
-    "mode": ("single",),
     "wait_for": ("accepted", "imported"),
     "webhook_url": (None,),
     "status_file": (None,),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hotfolder import spool
+from hotfolder import batches, spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
 from hotfolder.checks.names import printable, split
 from hotfolder.checks.readiness import NoDocument, NotYet, Unfit, judge
@@ -263,6 +263,8 @@ def _in_work(name: bytes) -> str:
 
 def _beside(path: bytes, name: bytes) -> str:
     """Say whether a file of an archive is a sidecar; a shortened one is found by looking at all names."""
+    if batches.is_report(name):
+        return "it is the report of a batch"
     folder, usual = os.path.dirname(path), name.removesuffix(b".json")
     if usual != name:
         with suppress(OSError):

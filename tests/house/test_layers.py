@@ -22,6 +22,7 @@ backends
 arrivals
 claims delivery kinship
 filing followup settlement
+batches
 audit pipeline premises recovery redelivery
 status
 service

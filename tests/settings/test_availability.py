@@ -9,7 +9,6 @@ WRITTEN = {
     "companion": ["'{stem}.json'"],
     "companion_timeout": ["1m", "never"],
     "ready_marker": ["'{name}.ready'"],
-    "mode": ["batch"],
     "wait_for": ["processed"],
     "webhook_url": ["https://example.com/hook"],
     "status_file": ["/tmp/status"],
@@ -18,7 +17,6 @@ WRITTEN = {
 ACCEPTED = [
     "retain: {}",
     "companion_timeout: 600s",
-    "mode: single",
     "wait_for: accepted",
     "wait_for: imported",
 ]
