@@ -162,6 +162,17 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents of a queue that were ready together (`mode: batch`), in their order; places count from 1."""
+
+    batch_id: str
+    queue: str
+    began: float
+    plan: tuple[tuple[bytes, bytes], ...]
+    """Folder below the drop folder, and name, of each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """A queue that takes nothing more since a document went to failed/ (`on_error`), until a person resumes it."""
 
@@ -239,6 +250,9 @@ class Journey:
     attendants: tuple[Attendant, ...] = ()
     """What was dropped with it; those that are kept stand in `beside` too, and first."""
     own: Own = field(default_factory=Own)
+    batch_id: str | None = None
+    place: int | None = None
+    """In its batch, from 1."""
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hotfolder import spool
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Record, Row, Site, WorkEntry
 from hotfolder.audit.proof import LEFTOVER
+from hotfolder.batches import is_report
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Kind
 from hotfolder.filing import sidecar_name
@@ -162,7 +163,7 @@ class _Archive:
             elif isinstance(record, Record):
                 if name not in beside:
                     self.lonely.append(LonelyRecord(full, record))
-            elif name not in beside and printable(name) not in further:
+            elif not (is_report(name) or name in beside or printable(name) in further):
                 self.documents.append(Document(full, self.area, stamp.size, None, flaw=own))
 
     def _document(self, full: bytes, name: bytes, stamp: Stamp, at: int, record: Record) -> Document:

@@ -25,6 +25,7 @@ from hotfolder.delivery import (
     unsent,
 )
 from hotfolder.model import FINAL, Journey, State
+from hotfolder.pipeline.batching import Turn
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates
@@ -56,7 +57,7 @@ class Carriage:
         self._crew = crew
 
     def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
-        """Claim the document that has been ready longest, and send it."""
+        """Claim the document whose turn it is, and send it."""
         line.claiming += 1
         return self._take_in(line)
 
@@ -68,15 +69,16 @@ class Carriage:
 
     async def _take_one(self, line: Line) -> None:
         was_full = not line.drop.inbox.has_room
-        arrival = line.drop.inbox.take()
-        if arrival is None:
+        turn = await line.turn()
+        if turn is None:
             return
         if was_full:
             line.drop.wake()
-        journey = await self._claim(line, arrival)
+        journey = await self._claim(line, turn)
         if journey is None:
             return
         if line.rests:
+            line.batching.end()
             await self.give_back(line, journey)
             return
         await self.safely(line, journey, self._begin(line, journey))
@@ -113,8 +115,9 @@ class Carriage:
             else:
                 self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
 
-    async def _claim(self, line: Line, arrival: Arrival) -> Journey | None:
-        journey = claims.begun(arrival, line.origin, self._clock.wall())
+    async def _claim(self, line: Line, turn: Turn) -> Journey | None:
+        arrival = turn.arrival
+        journey = turn.marked(claims.begun(arrival, line.origin, self._clock.wall()))
         line.carried[journey.upload_id] = journey
         await self._means.recorder.record(Event.CLAIM, journey, None)
         try:
@@ -316,6 +319,8 @@ class Carriage:
 
     async def give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
+        for line in lines:
+            line.batching.end()
         idle = {State.CLAIMED, State.DEFERRED}
         waiting = self.errands.remove(
             lambda e: e.journey.state in idle and e.line in lines and not stays_ours(e.journey)

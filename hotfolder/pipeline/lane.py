@@ -9,6 +9,7 @@ from typing import Any
 
 from hotfolder.backends.base import Backend
 from hotfolder.model import Journey
+from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.hands import Hands, Reach
@@ -135,7 +136,7 @@ class Lane:
             line = self._turn[0]
             self._turn.rotate(-1)
             may = line.gate.allows(now, 0) and line.has_turn and not line.rests
-            if line.drop.inbox.ready and may and self._may_claim(line):
+            if may and self._may_claim(line) and line.offers(now):
                 return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
         return None
 
@@ -152,4 +153,5 @@ class Lane:
         due = self._carriage.errands.next_at
         moments = [] if due is None else [due]
         moments += [line.gate.closed_until for line in self.lines if line.gate.closed_until > now]
+        moments += [now + LOOKS_S for line in self.lines if line.batching.gathers]
         return max(min(moments, default=now + LONGEST_NAP_S) - now, 0.0)

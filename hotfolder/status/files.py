@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hotfolder import spool
+from hotfolder import batches, spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
 from hotfolder.attendants import taken_apart
 from hotfolder.checks.names import printable, split
@@ -290,6 +290,8 @@ def _in_work(name: bytes) -> str:
 
 def _beside(path: bytes, name: bytes) -> str:
     """Say whether a file of an archive is a sidecar, or lies there for a document; both may need a look at all names."""
+    if batches.is_report(name):
+        return "it is the report of a batch"
     with suppress(OSError):
         found = _owner_of(os.path.dirname(path), name)
         if found is not None:

@@ -24,6 +24,7 @@ backends
 arrivals
 claims delivery kinship
 filing followup settlement
+batches
 audit pipeline premises recovery redelivery retention
 status web
 service

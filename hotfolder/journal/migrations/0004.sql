@@ -5,3 +5,18 @@ CREATE TABLE stops (
     upload_id  TEXT NOT NULL,
     file       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Batches (`mode: batch`) and, once all their documents rest, the name of their report.
+CREATE TABLE batches (
+    id      TEXT PRIMARY KEY,
+    queue   TEXT NOT NULL,
+    began   REAL NOT NULL,
+    plan    TEXT NOT NULL,  -- what was ready, in order: JSON, pairs of folder and name in hex
+    ended   REAL,
+    report  TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX batches_open ON batches (queue) WHERE report IS NULL;
+
+-- A report tells of all documents of its batch.
+CREATE INDEX documents_by_batch ON documents (json_extract(journey, '$.batch_id'))
+WHERE json_extract(journey, '$.batch_id') IS NOT NULL;
