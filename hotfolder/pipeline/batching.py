@@ -115,6 +115,11 @@ class Batching:
                 return Turn(arrival, batch.batch_id, place)
         return None
 
+    @property
+    def following_bytes(self) -> int | None:
+        """Return the size of the document whose turn comes next in the batch, None at its end."""
+        return self._rest[0][1].stamp.size if self._rest else None
+
     async def _begin(self) -> None:
         members = self._shop.inbox.in_order()
         if not members:

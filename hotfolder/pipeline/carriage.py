@@ -15,6 +15,7 @@ from hotfolder.checks.names import printable
 from hotfolder.checks.templates import fill
 from hotfolder.delivery import (
     Step,
+    Tried,
     Trouble,
     answered,
     hand_over,
@@ -74,21 +75,21 @@ class Carriage:
             return
         if was_full:
             line.drop.wake()
-        journey = await self._claim(line, turn)
+        journey = await self.claim(line, turn)
         if journey is None:
             return
         if line.rests:
             line.batching.end()
             await self.give_back(line, journey)
             return
-        await self.safely(line, journey, self._begin(line, journey))
+        await self.safely(line, journey, self.begin(line, journey))
 
-    async def _begin(self, line: Line, journey: Journey) -> None:
+    async def begin(self, line: Line, journey: Journey) -> None:
         """Send a claimed document, unless what it is to earlier ones settles it or lets it wait."""
         if line.drop.folders is None:
             self.later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
-        await self._learn_time()
+        await self.learn_time()
         known = await self._crew.on_disk(line, partial(recall, self._means.recorder, line, journey))
         kin = place(line, journey, known, self._clock.wall())
         if (settled := unsent(kin.journey)) is not None:
@@ -106,16 +107,21 @@ class Carriage:
             await work
         except Exception as surprise:  # noqa: BLE001 — see above
             logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
-            now = line.carried.get(journey.upload_id)
-            if now is None or now.state in FINAL:
-                return
-            if now.state is State.SENDING:
-                doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
-                await self.go(line, Step(Event.DOUBT, doubted), now)
-            else:
-                self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
+            await self.save(line, journey, surprise)
 
-    async def _claim(self, line: Line, turn: Turn) -> Journey | None:
+    async def save(self, line: Line, journey: Journey, surprise: Exception) -> None:
+        """Plan what comes next for a document whose step failed."""
+        now = line.carried.get(journey.upload_id)
+        if now is None or now.state in FINAL:
+            return
+        if now.state is State.SENDING:
+            doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
+            await self.go(line, Step(Event.DOUBT, doubted), now)
+        else:
+            self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
+
+    async def claim(self, line: Line, turn: Turn) -> Journey | None:
+        """Make a document ours; None where that did not work, and what follows from it is done."""
         arrival = turn.arrival
         journey = turn.marked(claims.begun(arrival, line.origin, self._clock.wall()))
         line.carried[journey.upload_id] = journey
@@ -156,7 +162,7 @@ class Carriage:
             line.drop.rescan()  # the work folder itself may be gone
         line.drop.look_again(arrival)
 
-    async def _learn_time(self) -> None:
+    async def learn_time(self) -> None:
         """Hear the service's clock before the first document goes out: noted with it, it finds it again whatever ours says.
 
         This comes before a document is held against its twins: from then on nothing may wait until it is under way.
@@ -166,7 +172,7 @@ class Carriage:
                 await self._crew.on_wire(self._backend.learn_time)
 
     async def _send_again(self, line: Line, journey: Journey) -> None:
-        await self._learn_time()
+        await self.learn_time()
         await self._send(line, journey)
 
     async def _send(self, line: Line, journey: Journey) -> None:
@@ -178,7 +184,11 @@ class Carriage:
         line.carried[journey.upload_id] = sent
         await self._means.recorder.record(Event.SEND, sent, journey.state)
         tried = await self._crew.on_wire(lambda: hand_over(self._backend, parcel, self._clock))
-        await self.go(line, answered(sent, tried, line.queue.wait_for), sent)
+        await self.take_answer(line, sent, tried)
+
+    async def take_answer(self, line: Line, sent: Journey, tried: Tried, *, told: bool = False) -> None:
+        """Take the arrow that an answer means for a document; `told`: its trouble closed the gates already."""
+        await self.go(line, answered(sent, tried, line.queue.wait_for), sent, told=told)
         if isinstance(tried.result, FileNotFoundError) and sent.upload_id in line.carried:
             self.errands.remove(lambda e: e.journey.upload_id == sent.upload_id)
             line.lose(sent)
@@ -193,7 +203,7 @@ class Carriage:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
             return
-        begun = self.give_back if journey.sha256 is None else self._begin
+        begun = self.give_back if journey.sha256 is None else self.begin
         steps = {
             State.CLAIMED: begun,
             State.DEFERRED: self._send_again,
@@ -229,12 +239,14 @@ class Carriage:
         else:
             await self.go(line, next_step, journey, polls + 1)
 
-    async def go(self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0) -> None:
+    async def go(
+        self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0, *, told: bool = False
+    ) -> None:
         """Take the arrow that was decided on: trouble first, then the record, then the next errand."""
         trouble = found if isinstance(found, Trouble) else found.trouble
-        if trouble is not None:
+        if trouble is not None and not told:
             self.trouble(line, trouble)
-        elif isinstance(found, Step) and proves_an_answer(found, before):
+        elif trouble is None and isinstance(found, Step) and proves_an_answer(found, before):
             self.gates.open(line)
         if isinstance(found, Trouble):
             self.route(line, self._unanswered(line, before), polls)
@@ -246,7 +258,8 @@ class Carriage:
             self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
-        if unsent and (line.rests or self.gates.paused(line) or found.trouble is None):
+        stays = found.trouble is not None or found.apart
+        if unsent and (line.rests or self.gates.paused(line) or not stays):
             await self.give_back(line, journey)
         else:
             self.route(line, journey, polls)

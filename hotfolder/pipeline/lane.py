@@ -11,7 +11,9 @@ from hotfolder.backends.base import Backend
 from hotfolder.model import Journey
 from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
+from hotfolder.pipeline.convoys import Convoys
 from hotfolder.pipeline.crew import Crew
+from hotfolder.pipeline.errands import Errand
 from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.line import Line, Means
@@ -39,6 +41,7 @@ class Lane:
         self._stopping = False
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
+        self._convoys = Convoys(way, backend, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
         self.hands = Hands(Reach(way.errands, way.gates, means, way.give_back_unsent, way.route, way.later))
         self._hours = Hours(lines, means.clock)
@@ -131,14 +134,19 @@ class Lane:
         """Choose what goes next: a claimed document whose moment has come, else the queue whose turn it is."""
         due = self._carriage.errands.next_at
         if due is not None and due <= now:
-            return lambda: self._carriage.take_up(self._carriage.errands.pop())
+            return lambda: self._take_up(self._carriage.errands.pop())
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
             may = line.gate.allows(now, 0) and line.has_turn and not line.rests
             if may and self._may_claim(line) and line.offers(now):
-                return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
+                way = self._convoys if self._convoys.may_form(line) else self._carriage
+                return lambda way=way, line=line: way.take_in(line)  # type: ignore[misc]
         return None
+
+    def _take_up(self, errand: Errand) -> Coroutine[Any, Any, None]:
+        way = self._convoys if self._convoys.carries(errand) else self._carriage
+        return way.take_up(errand)
 
     def _may_claim(self, line: Line) -> bool:
         """Tell whether the disk allows a claim; after trouble with it, one claim at a time finds out."""
