@@ -140,6 +140,11 @@ class Journal:
         statement = "UPDATE batches SET ended = ?, report = ? WHERE id = ?"
         return self._put(_Note(statement, (at, report, batch_id), durable=True))
 
+    def retire_report(self, batch_id: str, at: float, how: str) -> Future[None]:
+        """Remember when (seconds since 1970) and how the report of a batch went out of the care of `retain`."""
+        statement = "UPDATE batches SET retired_at = ?, retired_as = ? WHERE id = ?"
+        return self._put(_Note(statement, (at, how, batch_id), durable=False))
+
     def begin_run(self, run: str, at: float) -> Future[None]:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""
         return self._put(_Note(_RUN, (run, at), durable=True))

@@ -268,7 +268,7 @@ class Line:
             await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), journey.state)
         self._unpark(journey)
         self.carried.pop(journey.upload_id, None)
-        self.batching.look()
+        self.batching.rested(journey)
         self.filed["failed" if journey.error_source else "done"] += 1
 
     def _archive(self, journey: Journey) -> str:
@@ -282,6 +282,7 @@ def _shop(line: Line) -> Shop:
         line.queue.settle_max_s,
         line.carried,
         lambda: line.drop.behind or not line.drop.scans,
+        lambda: line.drop.folders is None,
         lambda: line.folders,
         str(line.queue.done),
         line.disk,
