@@ -16,6 +16,8 @@ from hotfolder.sidecar import moment, response_of
 
 SCHEMA: Literal["hotfolder/batch/1"] = "hotfolder/batch/1"
 SUFFIX = b".batch.json"
+REPORT_BYTES = 1 << 24
+"""More than a report of 256 documents can have, each with long names and many words of its service."""
 _NAME = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.batch\.json")
 
 
@@ -110,13 +112,22 @@ def _path(folder: bytes, name: bytes | None) -> str | None:
 
 def render(report: BatchReport) -> bytes:
     """Return a report as the bytes of its file."""
-    drawn = report.model_dump(mode="json", by_alias=True)
+    drawn = report.model_dump(by_alias=True)  # not in JSON's mode, which fails at a lone surrogate
     return escaped(json.dumps(drawn, ensure_ascii=False, indent=2)).encode() + b"\n"
 
 
 def read(content: bytes) -> BatchReport:
     """Return the report in the bytes of its file; raises `ValueError` for anything else."""
     return BatchReport.model_validate_json(content)
+
+
+def is_report_of(batch: Batch, content: bytes) -> bool:
+    """Tell whether the bytes of a file are the report of a batch, at whatever time it was drawn."""
+    try:
+        report = read(content)
+    except ValueError:
+        return False
+    return (report.batch_id, report.queue) == (batch.batch_id, batch.queue)
 
 
 def batch_schema() -> dict[str, Any]:

@@ -300,14 +300,14 @@ class Inbox:
         """Return what is ready by name, then by time of change, then by folder."""
         return sorted(self.ready, key=lambda a: (a.name, a.stamp.mtime_ns, a.folder))
 
-    def take(self, arrival: Arrival | None = None) -> Arrival | None:
+    def take(self, planned: Arrival | None = None) -> Arrival | None:
         """Hand over one document, or the one that has been ready longest; `done` must follow.
 
         None where nothing is ready, or that one is gone or has changed.
         """
-        if not self.ready or (arrival is not None and arrival not in self.ready):
+        arrival = next((a for a in self.ready if planned is None or _same(a, planned)), None)
+        if arrival is None:
             return None
-        arrival = self.ready[0] if arrival is None else arrival
         self.ready.remove(arrival)
         stamps = (arrival.stamp, *(one.stamp for one in arrival.attendants))
         for key, stamp in zip(arrival.keys, stamps, strict=True):
@@ -328,6 +328,11 @@ class Inbox:
     def oldest(self) -> float | None:
         """Return since when (seconds since 1970) the oldest document waits."""
         return min((e.seen_at for e in self.entries.values() if not e.rule), default=None)
+
+
+def _same(arrival: Arrival, planned: Arrival) -> bool:
+    """Tell whether it is the same version of a document, whatever became of what goes with it."""
+    return (arrival.key, arrival.stamp) == (planned.key, planned.stamp)
 
 
 def _waits(entry: Entry) -> bool:

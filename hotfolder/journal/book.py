@@ -42,6 +42,9 @@ _RETIRE = "UPDATE documents SET retired_at = ?, retired_as = ? WHERE upload_id =
 _LOOKED = "INSERT INTO upkeep VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET looked_at = excluded.looked_at"
 _STOP = "INSERT INTO stops VALUES (?, ?, ?, ?) ON CONFLICT (queue) DO NOTHING"
 _BATCH = "INSERT INTO batches (id, queue, began, plan) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_LEARN = """
+INSERT INTO batches (id, queue, began, plan, ended, report) VALUES (?, ?, ?, '', ?, ?) ON CONFLICT (id) DO NOTHING
+"""
 _RUN = "INSERT INTO runs VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET began = excluded.began"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
 
@@ -139,6 +142,16 @@ class Journal:
         """Take note that all documents of a batch are at rest, and of the name of its report."""
         statement = "UPDATE batches SET ended = ?, report = ? WHERE id = ?"
         return self._put(_Note(statement, (at, report, batch_id), durable=True))
+
+    def learn_report(self, batch: Batch, ended: float, report: str) -> Future[None]:
+        """Take note of a batch of which nothing is known but its report."""
+        values = (batch.batch_id, batch.queue, batch.began, ended, report)
+        return self._put(_Note(_LEARN, values, durable=False))
+
+    def retire_report(self, batch_id: str, at: float, how: str) -> Future[None]:
+        """Remember when (seconds since 1970) and how the report of a batch went out of the care of `retain`."""
+        statement = "UPDATE batches SET retired_at = ?, retired_as = ? WHERE id = ?"
+        return self._put(_Note(statement, (at, how, batch_id), durable=False))
 
     def begin_run(self, run: str, at: float) -> Future[None]:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""

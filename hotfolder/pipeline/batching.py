@@ -12,7 +12,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import Arrival, Inbox
-from hotfolder.batches import draw, render, report_name
+from hotfolder.batches import REPORT_BYTES, draw, is_report_of, render, report_name
 from hotfolder.claims import new_upload_id
 from hotfolder.model import FINAL, Batch, Clock, Journey, State
 from hotfolder.pipeline.recorder import Recorder
@@ -46,6 +46,7 @@ class Shop:
     carried: Mapping[str, Journey]
     behind: Callable[[], bool]
     """Tells whether the folder holds what was not looked at yet."""
+    offline: Callable[[], bool]
     folders: Callable[[], spool.Folders]
     """Returns the open folders; raises OSError while the queue is offline."""
     done: str
@@ -67,6 +68,9 @@ class Batching:
         self._rest: deque[tuple[int, Arrival]] = deque()
         self._since: float | None = None
         self._owed: dict[str, Batch] = {}
+        self._late: set[str] = set()
+        self.waits_for_twin: Callable[[str], bool] = lambda _: False
+        """Tells of an upload id whether what becomes of another document decides about it: nobody behind it waits."""
         self._changed = asyncio.Event()
 
     def owe(self, batch: Batch) -> None:
@@ -88,9 +92,17 @@ class Batching:
 
     def offers(self, now: float) -> bool:
         """Tell whether a document may be claimed: its batch is complete, and the one before it has been answered."""
-        if any(j.batch_id and not _on_its_way(j) for j in self._shop.carried.values()):
+        if any(j.batch_id and not self._on_its_way(j) for j in self._shop.carried.values()):
             return False
         return bool(self._rest) or self._is_gathered(now)
+
+    def _on_its_way(self, journey: Journey) -> bool:
+        """Tell whether the service has answered, or nobody but a person or a twin can: the next one may go."""
+        return journey.held or journey.state in _ON_ITS_WAY or self.waits_for_twin(journey.upload_id)
+
+    def on_the_wire(self) -> bool:
+        """Tell whether a document of a batch is on the wire, so that no other may go."""
+        return any(j.batch_id and j.state is State.SENDING for j in self._shop.carried.values())
 
     def _is_gathered(self, now: float) -> bool:
         if not self._shop.inbox.ready:
@@ -150,6 +162,7 @@ class Batching:
                     await self._changed.wait()
             self._changed.clear()
             try:
+                await self._open_again()
                 for batch in self._through():
                     await self._write(batch)
             except OSError as problem:
@@ -160,12 +173,24 @@ class Batching:
                 self._tell(None)
                 wait_s = _FIRST_WAIT_S
 
-    def look(self) -> None:
-        """Look whether a batch is through: a document has come to rest."""
-        if self._owed:
+    def rested(self, journey: Journey) -> None:
+        """Look whether a batch is through; one that was reported before the document came back is reported anew."""
+        if journey.batch_id and journey.batch_id not in {*self._owed, self._batch and self._batch.batch_id}:
+            self._late.add(journey.batch_id)
+        if self._owed or self._late:
             self._changed.set()
 
+    async def _open_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        for batch_id in tuple(self._late):
+            batch = await loop.run_in_executor(self._shop.disk, self._recorder.batch, batch_id)
+            self._late.discard(batch_id)
+            if batch is not None:
+                self._owed[batch_id] = batch
+
     def _through(self) -> list[Batch]:
+        if self._shop.offline():
+            return []
         under_way = {j.batch_id for j in self._shop.carried.values()}
         return [batch for batch in self._owed.values() if batch.batch_id not in under_way]
 
@@ -176,20 +201,22 @@ class Batching:
         self._owed.pop(batch.batch_id, None)
 
     def _written(self, batch: Batch) -> None:
-        """Write a report into done/; one that an earlier try wrote stays; blocks."""
+        """Write a report into done/, in the place of one that an earlier try left there; blocks."""
         members = self._recorder.of_batch(batch.batch_id)
         content = render(draw(batch, members, self._clock.wall()))
+        name, temporary = report_name(batch), b"." + batch.batch_id.encode() + b".tmp"
         with self._shop.folders().archive(self._shop.done, b"") as target:
-            with suppress(FileExistsError):
-                spool.write_new(report_name(batch), content, target, b"." + batch.batch_id.encode() + b".tmp")
+            try:
+                spool.write_new(name, content, target, temporary)
+            except FileExistsError:
+                if not is_report_of(batch, spool.read_small(name, target, REPORT_BYTES)):
+                    raise
+                spool.replace(name, content, target, temporary)
             spool.sync_folder(target)
 
     def _tell(self, trouble: str | None) -> None:
         if trouble is not None and trouble != self.trouble:
             logger.error("queue {}: {}; tried again", self._shop.name, trouble)
+        elif trouble is None and self.trouble is not None:
+            logger.info("queue {}: reports of batches can be written again", self._shop.name)
         self.trouble = trouble
-
-
-def _on_its_way(journey: Journey) -> bool:
-    """Tell whether the service has answered, or nobody but a person can: the next one may go."""
-    return journey.held or journey.state in _ON_ITS_WAY

@@ -26,7 +26,7 @@ from hotfolder.delivery import (
     unsent,
 )
 from hotfolder.model import FINAL, Journey, State
-from hotfolder.pipeline.batching import Turn
+from hotfolder.pipeline.batching import LOOKS_S, Turn
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates
@@ -37,6 +37,7 @@ from hotfolder.settings import ConnectionSection
 from hotfolder.states import Event
 
 LONGEST_NAP_S = 3600.0
+_GOES_OUT = {State.CLAIMED, State.DEFERRED}
 _RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
 
 
@@ -56,6 +57,8 @@ class Carriage:
         self._means = means
         self._clock = means.clock
         self._crew = crew
+        for line in lines:
+            line.batching.waits_for_twin = self.twins.holds
 
     def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
         """Claim the document whose turn it is, and send it."""
@@ -95,6 +98,7 @@ class Carriage:
         if (settled := unsent(kin.journey)) is not None:
             await self.go(line, settled, kin.journey)
         elif self.gates.paused(line):  # since its claim
+            line.batching.end()
             await self.give_back(line, kin.journey)
         elif kin.waits_for is not None:
             self.twins.wait(line, kin)
@@ -202,6 +206,9 @@ class Carriage:
         if line.rests and journey.state is State.DEFERRED:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
+            return
+        if journey.batch_id and journey.state in _GOES_OUT and line.batch_goes:
+            self.later(line, journey, self._clock.monotonic() + LOOKS_S, polls)
             return
         begun = self.give_back if journey.sha256 is None else self.begin
         steps = {

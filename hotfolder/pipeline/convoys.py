@@ -12,6 +12,7 @@ from hotfolder.backends.base import Backend, Parcel
 from hotfolder.delivery import Step, hand_over_together, sending, unsent
 from hotfolder.kinship import Known
 from hotfolder.model import Journey, State
+from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import Carriage
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand
@@ -52,26 +53,32 @@ class Convoys:
     def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
         """Claim the documents whose turn it is, as many as may fit into a request, and send them."""
         line.claiming += 1
-        return self._take_in(line)
-
-    async def _take_in(self, line: Line) -> None:
-        claimed: Claimed = {}
-        try:
-            await self._safely(line, claimed, self._claim(line, claimed))
-            await self._safely(line, claimed, self._go(line, claimed))
-        finally:
-            line.claiming -= 1
+        return self._work(line, {}, claims=True)
 
     def take_up(self, errand: Errand) -> Coroutine[Any, Any, None]:
         """Go on with a claimed document, and with those of its batch that are due as well."""
-        due = [errand]
-        if self._goes_well(errand.line):
-            now, batch_id = self._means.clock.monotonic(), errand.journey.batch_id
+        line, now = errand.line, self._means.clock.monotonic()
+        if line.drop.offline or line.batch_goes:
+            return self._wait(errand, now + (1.0 if line.drop.offline else LOOKS_S))
+        due, batch_id = [errand], errand.journey.batch_id
+        if self._goes_well(line):
             due += self._way.errands.remove(
-                lambda e: e.when <= now and e.journey.batch_id == batch_id and self.carries(e)
+                lambda e: e.when <= now + LOOKS_S and e.journey.batch_id == batch_id and self.carries(e)
             )
         claimed = {e.journey.upload_id: e.journey for e in sorted(due, key=lambda e: e.journey.place or 0)}
-        return self._safely(errand.line, claimed, self._go(errand.line, claimed))
+        line.claiming += 1
+        return self._work(line, claimed)
+
+    async def _wait(self, errand: Errand, until: float) -> None:
+        self._way.later(errand.line, errand.journey, until, 0)
+
+    async def _work(self, line: Line, claimed: Claimed, *, claims: bool = False) -> None:
+        try:
+            if claims:
+                await self._safely(line, claimed, self._claim(line, claimed))
+            await self._safely(line, claimed, self._go(line, claimed))
+        finally:
+            line.claiming -= 1
 
     async def _safely(self, line: Line, claimed: Claimed, work: Coroutine[Any, Any, None]) -> None:
         """Take a step; one that fails in a way nobody thought of strands none of the documents that are still its own."""

@@ -146,6 +146,11 @@ class Line:
             return bool(self.drop.inbox.ready)
         return not self.claiming and self.batching.offers(now)
 
+    @property
+    def batch_goes(self) -> bool:
+        """Tell whether a document of a batch is being claimed or sent."""
+        return bool(self.claiming) or self.batching.on_the_wire()
+
     async def turn(self) -> Turn | None:
         """Take the document whose turn it is out of the inbox; its claim must follow."""
         if self.queue.mode == "batch":
@@ -268,7 +273,7 @@ class Line:
             await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), journey.state)
         self._unpark(journey)
         self.carried.pop(journey.upload_id, None)
-        self.batching.look()
+        self.batching.rested(journey)
         self.filed["failed" if journey.error_source else "done"] += 1
 
     def _archive(self, journey: Journey) -> str:
@@ -282,6 +287,7 @@ def _shop(line: Line) -> Shop:
         line.queue.settle_max_s,
         line.carried,
         lambda: line.drop.behind or not line.drop.scans,
+        lambda: line.drop.folders is None,
         lambda: line.folders,
         str(line.queue.done),
         line.disk,

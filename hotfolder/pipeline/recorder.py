@@ -56,6 +56,10 @@ class Recorder:
         """Write down that the report of a batch lies in its archive."""
         await self._written(lambda: self._journal.end_batch(batch_id, self._clock.wall(), report))
 
+    def batch(self, batch_id: str) -> Batch | None:
+        """Return a batch that was written down, None where it was not, or its report was removed; blocks."""
+        return self._journal.reader.batch(batch_id)
+
     def of_batch(self, batch_id: str) -> list[Journey]:
         """Return the documents that were claimed for a batch; blocks."""
         return self._journal.reader.of_batch(batch_id)

@@ -9,6 +9,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.attendants import beside, fetch_again
+from hotfolder.batches import report_name
 from hotfolder.checks.names import printable
 from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, work_name
 from hotfolder.delivery import step
@@ -87,6 +88,7 @@ def recover(site: Site, now: float) -> Recovered:
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in set(site.archives) - set(found.unread):
             remove_leftovers(site.folders, archive)
+        _learn_reports(site, found)
         if found.remembered:
             text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
             logger.warning(text, site.origin.queue, found.remembered)
@@ -267,6 +269,15 @@ def _remember(site: Site, journey: Journey, found: Recovered) -> None:
     found.remembered += 1
     if found.remembered % _REMEMBERED_AT_ONCE == 0:
         written.result()
+
+
+def _learn_reports(site: Site, found: Recovered) -> None:
+    """Have a lost journal know the reports of batches, so that they do not stay when their time is over."""
+    for archive in set(site.archives) - set(found.unread):
+        with suppress(OSError):  # they are nobody's documents
+            for batch, ended in evidence.reports_in(site.folders, archive):
+                if batch.queue == site.origin.queue:
+                    site.journal.learn_report(batch, ended, report_name(batch).decode())
 
 
 def _report_missing(queue: str, journey: Journey) -> None:

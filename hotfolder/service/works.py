@@ -160,6 +160,8 @@ class Works:
         for upkeep in self._upkeep:
             upkeep.stop()
         in_time = all(await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes)))
+        for _, line in self.lines():
+            line.batching.end()
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)
         for task in self._tasks:
