@@ -168,6 +168,18 @@ def filled(value: Any, facts: Mapping[str, str]) -> Any:
     return value
 
 
+_EACH_ITS_OWN = re.compile(r"\{(name|stem|sha256|received_at)\}")
+
+
+def is_each_its_own(value: Any) -> bool:
+    """Tell whether a text of a nested value becomes another for every document."""
+    if isinstance(value, str):
+        return _EACH_ITS_OWN.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(map(is_each_its_own, value.values()))
+    return isinstance(value, list | tuple) and any(map(is_each_its_own, value))
+
+
 # Deciding ----------------------------------------------------------------------------------------
 
 

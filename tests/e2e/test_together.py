@@ -38,10 +38,10 @@ def filed(place: Site, area: str = "done") -> dict[str, dict[str, Any]]:
     }
 
 
-def sending(place: Site) -> int:
-    """Count the documents whose row says that a request may be on the wire."""
+def in_state(place: Site, state: State) -> int:
+    """Count the documents whose row names a state."""
     with closing(Reader(place.top / "state")) as reader:
-        return sum(j.state is State.SENDING for j in reader.unfinished())
+        return sum(j.state is state for j in reader.unfinished())
 
 
 def arrived(sandbox: SandboxServer, *, all_of_it: bool) -> bool:
@@ -127,7 +127,7 @@ def test_killed_in_the_middle_of_a_request(
         put_all(place)
         place.start()
         if stalls:
-            wait_for(lambda: sending(place) == len(NAMES), 20)
+            wait_for(lambda: in_state(place, State.SENDING) == len(NAMES), 20)
             wait_for(lambda: arrived(sandbox, all_of_it=fault["hang"] == "after_commit"), 20)
         place.kill()
         sandbox.play([])
@@ -139,3 +139,19 @@ def test_killed_in_the_middle_of_a_request(
         assert all(r["batch"]["place"] == NAMES.index(n) + 1 for n, r in filed(place).items())
         assert place.stop() == 0
         assert place.command("audit").returncode == 0
+
+
+def test_accepted_together_and_killed(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A daemon killed while Rossum is at work on the request goes on asking, and still tells the documents apart."""
+    sandbox.world.options = SandboxOptions(rossum_task_polls=100_000)
+    with site(tmp_path, sandbox, keys=KEYS) as place:
+        put_all(place)
+        place.start()
+        wait_for(lambda: in_state(place, State.ACCEPTED) == len(NAMES), 20)
+        place.kill()
+        sandbox.world.options = SandboxOptions(rossum_task_polls=0, rossum_shuffle=True)
+        place.start()
+        wait_for(lambda: len(filed(place)) == len(NAMES), 40)
+        assert len(sandbox.ledger) == len(NAMES)
+        assert not any(record["recovered"] for record in filed(place).values())
+        has_own_ids(place, sandbox)
