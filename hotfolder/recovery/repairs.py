@@ -85,10 +85,10 @@ def recover(site: Site, now: float) -> Recovered:
     _sweep(site)
     found.going_on += deserted(site.folders, site.journal.reader.find, site.busy, now)
     if not site.known:
+        _learn_reports(site, found)
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in set(site.archives) - set(found.unread):
             remove_leftovers(site.folders, archive)
-        _learn_reports(site, found)
         if found.remembered:
             text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
             logger.warning(text, site.origin.queue, found.remembered)
