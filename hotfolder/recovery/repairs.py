@@ -276,8 +276,7 @@ def _learn_reports(site: Site, found: Recovered) -> None:
     for archive in set(site.archives) - set(found.unread):
         with suppress(OSError):  # they are nobody's documents
             for batch, ended in evidence.reports_in(site.folders, archive):
-                if batch.queue == site.origin.queue:
-                    site.journal.learn_report(batch, ended, report_name(batch).decode())
+                site.journal.learn_report(batch, ended, report_name(batch).decode())
 
 
 def _report_missing(queue: str, journey: Journey) -> None:

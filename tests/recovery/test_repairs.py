@@ -282,6 +282,7 @@ def test_reports_of_batches_are_learned(journal: Journal, folders: spool.Folders
     assert recover(site(journal, folders, known=False), NOW).remembered == 0
     assert journal.reader.reported("invoices", NOW + 1, 9) == [mine]
     assert journal.reader.reported("invoices", NOW, 9) == []
+    assert journal.reader.reported("orders", NOW + 1, 9) == [other]  # which may file into the same folder
     assert journal.reader.batch(mine.batch_id) is None
     assert journal.reader.open_batches("invoices") == []
 
