@@ -85,10 +85,10 @@ def recover(site: Site, now: float) -> Recovered:
     _sweep(site)
     found.going_on += deserted(site.folders, site.journal.reader.find, site.busy, now)
     if not site.known:
+        _learn_reports(site, found)
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in set(site.archives) - set(found.unread):
             remove_leftovers(site.folders, archive)
-        _learn_reports(site, found)
         if found.remembered:
             text = "queue {}: the journal did not know its folders; {} documents at rest were learned from their sidecars"
             logger.warning(text, site.origin.queue, found.remembered)
@@ -276,8 +276,7 @@ def _learn_reports(site: Site, found: Recovered) -> None:
     for archive in set(site.archives) - set(found.unread):
         with suppress(OSError):  # they are nobody's documents
             for batch, ended in evidence.reports_in(site.folders, archive):
-                if batch.queue == site.origin.queue:
-                    site.journal.learn_report(batch, ended, report_name(batch).decode())
+                site.journal.learn_report(batch, ended, report_name(batch).decode())
 
 
 def _report_missing(queue: str, journey: Journey) -> None:

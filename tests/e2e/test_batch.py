@@ -9,12 +9,16 @@ import pytest
 
 from hotfolder.journal import Reader
 from hotfolder.model import State
+from hotfolder.sandbox.options import SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
-from tests.e2e.harness import QUICK, Site, site, wait_for
+from tests.e2e.harness import CONFIG, QUICK, Site, site, wait_for
 from tests.e2e.producers import reportlab_pdf
 
 SERVICES = ["to-rossum", "to-digitoo", "to-docdigitizer"]
 NAMES = [f"{letter}.pdf" for letter in "abcde"]
+ONE_QUEUE = (
+    CONFIG[: CONFIG.index("  to-rossum")] + CONFIG[CONFIG.index("  to-digitoo") : CONFIG.index("  to-docd")]
+)
 BATCH = f"{QUICK}, mode: batch"
 
 
@@ -41,8 +45,10 @@ def test_one_request_per_file_in_order(tmp_path: Path, sandbox: SandboxServer, q
         (report,) = reports(place, queue)
         assert [(f["name"], f["outcome"]) for f in report["files"]] == [(name, "done") for name in NAMES]
         assert place.command("audit").returncode == 0
-        explained = place.command("why", str(next((place.drop(queue) / "done").glob("*.batch.json"))))
-        assert "the report of a batch" in explained.stdout + explained.stderr
+        path = next((place.drop(queue) / "done").glob("*.batch.json"))
+        explained = place.command("why", str(path))
+        assert f"the report of a batch of queue {queue} " in explained.stdout + explained.stderr
+        assert ": 5 done" in explained.stdout + explained.stderr
 
 
 def test_a_batch_that_a_crash_ended(tmp_path: Path, sandbox: SandboxServer) -> None:
@@ -51,12 +57,12 @@ def test_a_batch_that_a_crash_ended(tmp_path: Path, sandbox: SandboxServer) -> N
     with site(tmp_path, sandbox, keys=BATCH) as place:
         put_all(place, "to-digitoo")
         place.start()
-        wait_for(lambda: _sending(place), 20)
+        wait_for(lambda: _sending(place), 60)
         place.kill()
         sandbox.play([])
         place.start()
         first, second = wait_for(
-            lambda: len(reports(place, "to-digitoo")) == 2 and reports(place, "to-digitoo"), 40
+            lambda: len(reports(place, "to-digitoo")) == 2 and reports(place, "to-digitoo"), 120
         )
         assert [f["name"] for f in first["files"]] == NAMES
         assert [f["outcome"] for f in first["files"]] == [*["done"] * 3, *["untouched"] * 2]
@@ -65,6 +71,74 @@ def test_a_batch_that_a_crash_ended(tmp_path: Path, sandbox: SandboxServer) -> N
         place.stop()
         place.start()
         assert len(reports(place, "to-digitoo")) == 2
+
+
+def test_a_batch_that_an_operator_ended(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """On SIGTERM what is on the wire ends, the report is written at once, and the next start goes on with the rest."""
+    sandbox.play([{"match": {"service": "digitoo", "file": "c.pdf"}, "do": {"delay_s": 2.0}}])
+    with site(tmp_path, sandbox, keys=BATCH) as place:
+        put_all(place, "to-digitoo")
+        place.start()
+        wait_for(lambda: _sending(place), 60)
+        assert place.stop() == 0
+        (first,) = reports(place, "to-digitoo")
+        assert [f["outcome"] for f in first["files"]] == [*["done"] * 3, *["untouched"] * 2]
+        assert place.command("audit").returncode == 0
+        assert place.command("once").returncode == 0
+        assert [f["name"] for f in reports(place, "to-digitoo")[1]["files"]] == NAMES[3:]
+        assert [kept.file_name for kept in sandbox.ledger.entries] == NAMES
+
+
+def test_a_member_that_is_tried_again(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """`retry` makes a failed one part of a later batch; the first report stays as it is, and no report is moved back."""
+    sandbox.play([{"match": {"service": "digitoo", "file": "c.pdf"}, "do": {"status": 422}}])
+    with site(tmp_path, sandbox, keys=BATCH) as place:
+        put_all(place, "to-digitoo")
+        assert place.command("once").returncode == 1
+        (first,) = reports(place, "to-digitoo")
+        assert [f["outcome"] for f in first["files"]] == ["done", "done", "failed", "done", "done"]
+        sandbox.play([])
+        retried = place.command("retry", "--all")
+        assert (retried.returncode, len(retried.stdout.splitlines())) == (0, 1)
+        assert place.command("once").returncode == 0
+        again, second = reports(place, "to-digitoo")
+        assert again == first
+        assert [(f["name"], f["outcome"]) for f in second["files"]] == [("c.pdf", "done")]
+        record = json.loads((place.drop("to-digitoo") / "done" / "c.pdf.json").read_text())
+        assert record["batch"] == {"id": second["batch_id"], "place": 1}
+        assert record["retry_of"] == first["files"][2]["upload_id"]
+        assert place.command("audit").returncode == 0
+
+
+def test_a_batch_of_several_queues_of_the_service(tmp_path: Path) -> None:
+    """Each member goes to the queue of its subfolder, in the order of the names, and the report says where it lies."""
+    keys = f"{BATCH}, recursive: true, queue_ids: {{paid: q8}}"
+    with (
+        SandboxServer(SandboxOptions(digitoo_queues=("q7", "q8"))) as sandbox,
+        site(tmp_path, sandbox, keys=keys, text=ONE_QUEUE) as place,
+    ):
+        drop = place.drop("to-digitoo")
+        (drop / "paid").mkdir()
+        for number, path in enumerate(("a.pdf", "paid/b.pdf", "c.pdf", "paid/a.pdf")):
+            (place.top / "outside").write_bytes(reportlab_pdf(number))
+            (place.top / "outside").rename(drop / path)
+        assert place.command("once").returncode == 0
+        assert [(kept.file_name, kept.queue) for kept in sandbox.ledger.entries] == [
+            ("a.pdf", "q7"),
+            ("a.pdf", "q8"),
+            ("b.pdf", "q8"),
+            ("c.pdf", "q7"),
+        ]
+        (report,) = reports(place, "to-digitoo")
+        assert [(f["folder"], f["archive"]) for f in report["files"]] == [
+            (None, "a.pdf"),
+            ("paid", "paid/a.pdf"),
+            ("paid", "paid/b.pdf"),
+            (None, "c.pdf"),
+        ]
+        for file in report["files"]:
+            record = json.loads((drop / "done" / file["sidecar"]).read_text())
+            assert record["batch"] == {"id": report["batch_id"], "place": file["place"]}
 
 
 def _sending(place: Site) -> bool:

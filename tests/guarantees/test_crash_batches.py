@@ -1,65 +1,89 @@
-"""Killed at every call while several documents are on their way in one request: each rests once, as itself."""
+"""Killed at every call while a batch is on its way: each document rests once, each batch has its one report."""
 
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from hotfolder.batches import read
+from hotfolder.batches import BatchReport, read
+from hotfolder.journal import Reader
 from hotfolder.sandbox.server import SandboxServer
-from tests.e2e.producers import pillow_png, reportlab_pdf
+from tests.e2e.producers import reportlab_pdf
 from tests.guarantees.points import Point, kill_points, once, tried
 from tests.guarantees.runner import Runner
-from tests.guarantees.scene import KEYS, LONG_NAME, QUICK, REFUSES, Dropped, Scene
-from tests.guarantees.tracer import CALLS, SENDS, possible
+from tests.guarantees.scene import KEYS, QUICK, REFUSES, Dropped, Scene
+from tests.guarantees.tracer import possible
 
 EVERY_ONE = os.environ.get("HOTFOLDER_CRASH_MATRIX") == "full"
-THINNED = {kind: 27 if kind == "pwrite64" else 9 for kind in CALLS.values() if kind not in SENDS}
-"""In CI: every request, and so manieth of the other calls, most of which are those of single documents."""
+THINNED = 1 if EVERY_ONE else 12
+"""In CI: every so manieth write to the journal's files, and half as many of the others."""
+STRIDES = {"pwrite64": THINNED, "fdatasync": THINNED, "sendto": THINNED // 2 or 1, "fsync": THINNED // 2 or 1}
+DOCUMENTS = [
+    Dropped("a.pdf", reportlab_pdf(1)),
+    Dropped("b.pdf", reportlab_pdf(2)[:700], good=False),
+    Dropped("refused.pdf", reportlab_pdf(3), good=False),
+    Dropped("sub/d.pdf", reportlab_pdf(4)),
+    Dropped("z.pdf", reportlab_pdf(5)),
+]
 pytestmark = pytest.mark.skipif(not possible(), reason="the tracer knows the system calls of x86-64 alone")
 
 
-def documents(*, refused: bool) -> list[Dropped]:
-    """Return some that share a request; with `refused`, the service takes that request apart."""
-    made = [
-        Dropped("a.pdf", reportlab_pdf(1)),
-        Dropped(LONG_NAME, pillow_png(2)),
-        Dropped('ž & "q".pdf', reportlab_pdf(5)),
-    ]
-    return [*made, *([Dropped("refused.pdf", reportlab_pdf(3), good=False)] if refused else [])]
+@dataclass
+class Bulk(Scene):
+    """Five documents that are one batch, and the proof that they are told of so."""
+
+    keys: str = KEYS + ", mode: batch, settle_max: 300ms"
+
+    def wrongs(self) -> list[str]:
+        """Return what is wrong with the reports, which are nobody's document, and with the documents."""
+        paths = sorted(self.done.glob("*.batch.json"))
+        reports = [read(path.read_bytes()) for path in paths]
+        found = self._untold(reports) + [w for report in reports for w in self._untrue(report)]
+        for path in paths:
+            path.unlink()
+        return found + super().wrongs()
+
+    def _untold(self, reports: list[BatchReport]) -> list[str]:
+        """Return which documents no report, or more than one, says to be at rest, and which batches have none."""
+        with closing(Reader(self.state)) as reader:
+            wrongs = [f"batch {batch.batch_id} has no report" for batch in reader.open_batches("q")]
+            wrongs += [
+                f"no row of {r.batch_id}" for r in reports if len(r.files) != _planned(reader, r.batch_id)
+            ]
+        told = [f.name for report in reports for f in report.files if f.outcome in {"done", "failed"}]
+        names = sorted(os.path.basename(document.path) for document in self.dropped)
+        return wrongs if sorted(told) == names else [*wrongs, f"told of {sorted(told)}"]
+
+    def _untrue(self, report: BatchReport) -> list[str]:
+        """Return where a report says something else than the records of its documents."""
+        wrongs = []
+        for place, file in enumerate(report.files, 1):
+            if file.outcome in {"done", "failed"}:
+                area = self.done if file.outcome == "done" else self.failed
+                record = json.loads((area / str(file.sidecar)).read_text())
+                same = record["upload_id"], record["batch"] == {"id": report.batch_id, "place": place}
+                wrongs += [] if same == (file.upload_id, True) else [f"{file.name}: {record['batch']}"]
+                wrongs += [] if (area / str(file.archive)).exists() else [f"{file.archive} is not there"]
+            elif file.outcome != "untouched":
+                wrongs.append(f"{file.name} is {file.outcome}")
+        return wrongs
 
 
-def dropped(top: Path, sandbox: SandboxServer, *, refused: bool) -> Scene:
-    """Return a scene with its documents."""
-    scene = Scene(top, "rossum", sandbox, keys=KEYS + ", mode: batch")
-    for document in documents(refused=refused):
-        scene.put(document)
-    return scene
+def _planned(reader: Reader, batch_id: str) -> int:
+    batch = reader.batch(batch_id)
+    return -1 if batch is None else len(batch.plan)
 
 
-def wrongs_of(scene: Scene) -> list[str]:
-    """Return what is wrong, the records' ids and the reports included; the reports are taken away."""
-    wrongs = []
-    for path in scene.done.glob("*.batch.json"):
-        read(path.read_bytes())
-        path.unlink()
-    known = {entry.sha256: entry.ids["document"] for entry in scene.sandbox.ledger.entries}
-    for document in scene.dropped:
-        record = json.loads(
-            (scene.done if document.good else scene.failed).joinpath(f"{document.path}.json").read_text()
-        )
-        ids = record["response"]["DocumentIDs"]
-        if document.good and ids != [{"DocumentID": known.get(document.sha256)}]:
-            wrongs.append(f"{document.path} has another's ids: {ids}")
-    return wrongs + scene.wrongs()
-
-
-def lived_through(point: Point, top: Path, runner: Runner, *, refused: bool) -> list[str]:
+def lived_through(point: Point, top: Path, runner: Runner) -> list[str]:
     """Have a run killed at a point, start another, and return what is wrong then."""
     with SandboxServer(QUICK, scenario=REFUSES) as sandbox:
-        scene = dropped(top, sandbox, refused=refused)
+        scene = Bulk(top, "digitoo", sandbox)
+        for document in DOCUMENTS:
+            scene.put(document)
         killed = once(scene, runner, point.strike)
         if killed.code != -9 and killed.struck:
             return [f"it was struck and ended with {killed.code}"]
@@ -68,29 +92,27 @@ def lived_through(point: Point, top: Path, runner: Runner, *, refused: bool) -> 
         audit = runner.run(["audit", "-c", str(scene.config)], scene.log)
         wrongs += [] if audit.code == 0 else [f"audit ended with {audit.code}"]
         try:
-            return wrongs + wrongs_of(scene)
+            wrongs += scene.wrongs()
         except (OSError, KeyError, ValueError) as problem:
-            return [*wrongs, f"{problem!r}: {scene.log.read_text()[-800:]}"]
+            wrongs.append(repr(problem))
+        return [f"{wrong}: {scene.log.read_text()[-800:]}" for wrong in wrongs]
 
 
 @pytest.mark.timeout(3600 if EVERY_ONE else 900)
-@pytest.mark.parametrize("refused", [False, True])
-def test_killed_at_any_call_each_of_a_request_rests_once(
-    tmp_path: Path, record_property: Callable[[str, int], None], *, refused: bool
+def test_killed_at_any_call_the_batch_is_told_of(
+    tmp_path: Path, record_property: Callable[[str, int], None]
 ) -> None:
-    """Before the call, after it, or in the middle of a write; the request taken whole, and refused and sent singly."""
+    """Before the call, after it, or in the middle of a write: nothing lost, nothing doubled, nothing untold."""
     with Runner() as runner, SandboxServer(QUICK, scenario=REFUSES) as sandbox:
-        scene = dropped(tmp_path / "clean", sandbox, refused=refused)
+        scene = Bulk(tmp_path / "clean", "digitoo", sandbox)
+        for document in DOCUMENTS:
+            scene.put(document)
         found = once(scene, runner)
-        assert found.code == int(refused), scene.log.read_text()
-        assert len({entry.number for entry in sandbox.ledger.entries}) == (3 if refused else 1)
-        assert wrongs_of(scene) == []
+        assert found.code == 1, scene.log.read_text()
+        assert len(list(scene.done.glob("*.batch.json"))) == 1
+        assert scene.wrongs() == []
     begin = next(n for n, (_, path) in enumerate(found.calls) if "/.hotfolder/0" in path)
-    points = kill_points(found.calls, 0 if EVERY_ONE else begin - 5, {} if EVERY_ONE else THINNED)
-
-    def one(point: Point, top: Path, runner: Runner) -> list[str]:
-        return lived_through(point, top, runner, refused=refused)
-
-    wrongs = list(tried(points, tmp_path, one))
+    points = kill_points(found.calls, 0 if EVERY_ONE else begin - 5, STRIDES)
+    wrongs = list(tried(points, tmp_path, lived_through))
     record_property("points", len(points))
     assert wrongs == []

@@ -222,23 +222,6 @@ def test_what_changes_meanwhile_goes_with_the_next(workshop: Opening) -> None:
     assert outcomes(second) == [(1, "b.png", "done")]
 
 
-def test_a_report_that_lies_there_is_not_written_again(workshop: Opening) -> None:
-    """A daemon that ended between the report and its row finds it, and leaves it as it is."""
-    shop = workshop(OneByOne(), mode="batch")
-    batch = Batch(new_upload_id(NOW), "invoices", NOW, ((b"", b"a.png"),))
-    shop.journal.begin_batch(batch).result()
-    (shop.top / "done").mkdir()
-    report = shop.top / "done" / f"{batch.batch_id}.batch.json"
-    report.write_text("from before")
-
-    async def scenario() -> None:
-        shop.line.batching.owe(batch)
-        await shop.until(lambda: not shop.journal.reader.open_batches("invoices"), "known as written")
-
-    shop.run(scenario)
-    assert report.read_text() == "from before"
-
-
 def test_a_report_waits_for_its_folder(workshop: Opening) -> None:
     """Where done/ cannot be written the queue says so, and the report comes once it can."""
     shop = workshop(OneByOne(), mode="batch")

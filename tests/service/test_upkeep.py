@@ -10,8 +10,9 @@ import pytest
 from loguru import logger
 
 from hotfolder.backends.base import Refused
+from hotfolder.claims import new_upload_id
 from hotfolder.journal import Journal, JournalError
-from hotfolder.model import Answer
+from hotfolder.model import Answer, Batch
 from hotfolder.service import upkeep as module
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import Retain
@@ -257,3 +258,25 @@ def test_queues_that_keep_everything_need_none(tmp_path: Path, journal: Journal)
     """By default nothing is ever removed, and a short time is looked after more often."""
     assert not Shop(tmp_path / "a", journal).upkeep.needed
     assert Shop(tmp_path / "b", journal, failed_s=1.0).upkeep.needed
+
+
+def test_reports_of_batches_do_not_stay(tmp_path: Path, journal: Journal) -> None:
+    """A report lies in done/ as long as the documents there that were filed when its batch ended; then it goes."""
+    shop = Shop(tmp_path / "drop", journal, done_s=90 * DAY_S)
+
+    async def scenario() -> None:
+        await shop.parts.until(lambda: shop.parts.drop.scans, "open")
+        wall = shop.parts.clock.wall()
+        batch = Batch(new_upload_id(wall), "invoices", wall, ((b"", b"a.png"),))
+        await asyncio.wrap_future(journal.begin_batch(batch))
+        shop.parts.line.batching.owe(batch)
+        await shop.parts.until(lambda: not journal.reader.open_batches("invoices"), "reported")
+        await shop.after(89.9)
+        assert shop.lying() == 1
+        await shop.after(0.2)
+        assert shop.lying() == 0
+        await shop.parts.until(lambda: journal.reader.batch(batch.batch_id) is None, "known as removed")
+        assert journal.reader.reported("invoices", 1e12, 9) == []
+        assert shop.parts.line.upkeep_trouble is None
+
+    shop.parts.run(scenario)
