@@ -2,14 +2,16 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hotfolder.backends.base import (
+    Apart,
     Backend,
     ContentChanged,
     DeliveryError,
+    Outcome,
     Parcel,
     Receipt,
     Refused,
@@ -55,9 +57,11 @@ class Step:
     event: Event
     journey: Journey
     trouble: Trouble | None = None
+    apart: bool = False
+    """It was refused together with others, and goes by itself at once."""
 
 
-Result = Receipt | DeliveryError | ContentChanged | OSError
+Result = Outcome
 """What handing over a document can come to."""
 
 
@@ -101,6 +105,18 @@ def hand_over(backend: Backend, parcel: Parcel, clock: Clock) -> Tried:
     return Tried(result, began, clock.monotonic() - start, backend.ahead_s)
 
 
+def hand_over_together(backend: Backend, parcels: Sequence[Parcel], clock: Clock) -> list[Tried]:
+    """Send documents that share a request once, and return what came of each; blocks."""
+    began, start = clock.wall(), clock.monotonic()
+    results: Sequence[Result]
+    try:
+        results = backend.upload_many(parcels)
+    except Exception as surprise:  # noqa: BLE001 — as in `hand_over`
+        results = [Uncertain(f"the program failed: {type(surprise).__name__}: {surprise}")] * len(parcels)
+    took_s = clock.monotonic() - start
+    return [Tried(result, began, took_s, backend.ahead_s) for result in results]
+
+
 def sent_name(journey: Journey) -> str:
     """Return the name under which the document goes out."""
     assert journey.media_type is not None  # noqa: S101 — only documents of known type are sent
@@ -134,6 +150,7 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         reject_identical=queue.reject_identical or journey.repeat,
         wait_for=queue.wait_for,
         results=queue.results,
+        batch_id=journey.batch_id,
     )
 
 
@@ -149,6 +166,18 @@ def filled(value: Any, facts: Mapping[str, str]) -> Any:
     if isinstance(value, list | tuple):
         return [filled(item, facts) for item in value]
     return value
+
+
+_EACH_ITS_OWN = re.compile(r"\{(name|stem|sha256|received_at)\}")
+
+
+def is_each_its_own(value: Any) -> bool:
+    """Tell whether a text of a nested value becomes another for every document."""
+    if isinstance(value, str):
+        return _EACH_ITS_OWN.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(map(is_each_its_own, value.values()))
+    return isinstance(value, list | tuple) and any(map(is_each_its_own, value))
 
 
 # Deciding ----------------------------------------------------------------------------------------
@@ -182,6 +211,9 @@ def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
             journey, Event.DOUBT, reason=str(result), asked=0, probably_not_taken=result.probably_not_taken
         )
         return Step(Event.DOUBT, doubted, trouble)
+    if isinstance(result, Apart):
+        again = step(journey, Event.DEFER, reason=result.reason, not_before=0.0)
+        return Step(Event.DEFER, again, apart=True)
     behind = _trouble(result)
     not_before = 0.0 if behind else now + _FILE_AGAIN_S
     return Step(Event.DEFER, step(journey, Event.DEFER, reason=_why(result), not_before=not_before), behind)
@@ -269,14 +301,16 @@ def _with_attempt(journey: Journey, tried: Tried) -> Journey:
     if isinstance(result, Refused) and result.source is ErrorSource.LOCAL:
         return journey  # nothing was sent
     error = None if isinstance(result, Receipt) else _why(result)
-    status = result.status if isinstance(result, Receipt | DeliveryError) else None
+    status = result.status if isinstance(result, Receipt | DeliveryError | Apart) else None
     done = (*journey.attempts, Attempt(tried.began, status, error, round(tried.took_s * 1000)))
     if len(done) > _KEPT_ATTEMPTS:
         done = done[: _KEPT_ATTEMPTS // 2] + done[-_KEPT_ATTEMPTS // 2 :]
     return replace(journey, attempts=done)
 
 
-def _why(problem: Exception) -> str:
+def _why(problem: Exception | Apart) -> str:
+    if isinstance(problem, Apart):
+        return problem.reason
     if isinstance(problem, OSError):
         return f"the file cannot be read: {problem.strerror or problem}"
     return str(problem)

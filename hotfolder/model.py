@@ -111,6 +111,8 @@ class Remote:
     links: Mapping[str, Any] = field(default_factory=dict)
     objects: Mapping[str, Any] = field(default_factory=dict)
     """What it tells of them, by kind: plain JSON, bounded."""
+    shared: bool = False
+    """Task and upload are those of several documents, which went in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,17 @@ class Earlier:
     folder: bytes
     name: bytes
     """The document's name in the archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents of a queue that were ready together (`mode: batch`), in their order; places count from 1."""
+
+    batch_id: str
+    queue: str
+    began: float
+    plan: tuple[tuple[bytes, bytes], ...]
+    """Folder below the drop folder, and name, of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +252,9 @@ class Journey:
     attendants: tuple[Attendant, ...] = ()
     """What was dropped with it; those that are kept stand in `beside` too, and first."""
     own: Own = field(default_factory=Own)
+    batch_id: str | None = None
+    place: int | None = None
+    """In its batch, from 1."""
     recovered: bool = False
     reason: str | None = None
     """Why it is in its state, in words, for the log and for `why`."""

@@ -12,8 +12,9 @@ from threading import Event as Flag
 
 from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
-from hotfolder.backends import open_backend, traits_of
+from hotfolder.backends import BACKENDS, open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding, Wanted
+from hotfolder.delivery import is_each_its_own
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
@@ -100,6 +101,7 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
     for queue in settings.queues.values():
         yield from _not_taken(settings, queue)
+        yield from _singly(settings, queue)
     if online:
         for name in settings.connections:
             yield from _service(settings, name)
@@ -269,6 +271,28 @@ def _not_taken(settings: Settings, queue: Queue) -> Iterator[Finding]:
     traits = traits_of(settings.connections[queue.connection])
     for key in (key for key, value in given.items() if value and key not in traits.takes):
         yield Finding(True, f"queue {queue.name}: `{key}` is not sent, {traits.name} has no place for it")
+
+
+def _singly(settings: Settings, queue: Queue) -> Iterator[Finding]:
+    """Say why the documents of a batch do not share requests although their service would take several."""
+    connection = settings.connections[queue.connection]
+    able = BACKENDS[connection.backend].traits.files_per_request > 1
+    upload = connection.upload
+    reasons = {
+        f"`upload.encoding: {upload.encoding}`": traits_of(connection).files_per_request == 1,
+        "`upload.document_id_paths`": upload.document_id_paths,
+        f"`on_error: {queue.on_error}`": queue.on_error != "continue",
+        "`metadata` that differ from document to document": is_each_its_own(queue.metadata),
+        "`values` that differ from document to document": is_each_its_own(queue.values),
+        "`upload.fields` that differ from document to document": is_each_its_own(upload.fields),
+        "the `{name}` in `upload.path`": "{name}" in (upload.path or ""),
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    if queue.mode == "batch" and able and found:
+        because = " and ".join(found)
+        yield Finding(
+            True, f"queue {queue.name}: with {because} each document of a batch is a request of its own"
+        )
 
 
 def _wanted(settings: Settings, queue: Queue) -> Wanted:

@@ -16,11 +16,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from hotfolder import spool
+from hotfolder.batches import REPORT_BYTES, is_report_of, report_name
+from hotfolder.batches import read as read_report
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Kind
 from hotfolder.claims import digest_of
 from hotfolder.filing import names_beside, sidecar_name
-from hotfolder.model import Journey, Stamp, State
+from hotfolder.model import Batch, Journey, Stamp, State
 from hotfolder.sidecar import Sidecar, read
 
 _NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
@@ -137,6 +139,43 @@ def _judged(at: int, place: _Place, journeys: Sequence[Journey], swept: Swept) -
             swept.fates[journey.upload_id] = found.fate
         except OSError as problem:
             swept.trouble = f"{printable(journey.filed_name or journey.name)}: {_words(problem)}"
+
+
+def sweep_reports(folders: spool.Folders, archive: str, batches: Sequence[Batch], until: float) -> Swept:
+    """Remove the reports of batches that ended up to `until` (seconds since 1970) from an archive; blocks.
+
+    Each only where it is the one that was written for its batch; fates are by batch id.
+    """
+    swept = Swept()
+    try:
+        with _opened(folders, archive) as top:
+            for batch in batches:
+                try:
+                    swept.fates[batch.batch_id] = _without_report(top, batch, until)
+                except OSError as problem:
+                    swept.trouble = f"{printable(report_name(batch))}: {_words(problem)}"
+            spool.sync_folder(top)
+    except FileNotFoundError:  # the archive itself
+        swept.fates = {batch.batch_id: Fate.GONE for batch in batches}
+    except OSError as problem:
+        swept.trouble = _words(problem)
+    return swept
+
+
+def _without_report(at: int, batch: Batch, until: float) -> Fate:
+    """Remove one report; raises OSError."""
+    name = report_name(batch)
+    try:
+        content = spool.read_small(name, at, REPORT_BYTES)
+    except FileNotFoundError:
+        return Fate.GONE
+    except spool.NotAFileError:
+        return Fate.CHANGED
+    ended = is_report_of(batch, content) and datetime.fromisoformat(read_report(content).ended).timestamp()
+    if not ended or ended > until:
+        return Fate.CHANGED
+    spool.remove(name, at)
+    return Fate.REMOVED
 
 
 # Proving -----------------------------------------------------------------------------------------

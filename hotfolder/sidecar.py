@@ -21,6 +21,13 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class BatchRecord(_Record):
+    """Its place in the batch that it went with."""
+
+    id: str
+    place: int = Field(ge=1)
+
+
 class FileRecord(_Record):
     """The document as it was dropped."""
 
@@ -123,6 +130,7 @@ class Sidecar(_Record):
         default=None,
         description="names of the further files of the document in its folder, in the form of file.name",
     )
+    batch: BatchRecord | None = Field(default=None, description="in queues with mode: batch")
     recovered: bool
     warnings: list[str]
     events: list[EventRecord] = Field(description="in the order in which they were received")
@@ -189,16 +197,25 @@ def _times(journey: Journey, filed_at: float) -> Times:
     )
 
 
+def _silent(journey: Journey) -> bool:
+    return journey.error_source is not None and journey.on_error == "stop_without_record"
+
+
+def response_of(journey: Journey) -> UploadDocumentResponse | None:
+    """Return the response record of a final document; None where its queue's records tell no error."""
+    return None if _silent(journey) or journey.answer is None else _response(journey.answer)
+
+
 def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sidecar:
     """Draw the sidecar of a final document and its further files; raises `ValueError` where it has no answer yet."""
-    silent = journey.error_source is not None and journey.on_error == "stop_without_record"
+    silent = _silent(journey)
     if journey.answer is None and not silent:
         raise ValueError(f"{journey.upload_id} has no final answer")
     remote = journey.remote
     return Sidecar(
         schema_=SCHEMA,
         outcome="failed" if journey.error_source else "done",
-        response=None if silent or journey.answer is None else _response(journey.answer),
+        response=response_of(journey),
         error_source=journey.error_source.value if journey.error_source else None,
         file=_file(journey),
         queue=QueueRecord(
@@ -228,6 +245,7 @@ def draw(journey: Journey, filed_at: float, beside: Sequence[bytes] = ()) -> Sid
         supersedes=journey.supersedes,
         retry_of=journey.retries.upload_id if journey.retries else None,
         beside=[printable(name) for name in beside] or None,
+        batch=BatchRecord(id=journey.batch_id, place=journey.place or 1) if journey.batch_id else None,
         recovered=journey.recovered,
         warnings=list(journey.warnings),
         events=[],
@@ -242,6 +260,7 @@ _SAID_ONLY_WHEN_SET = (
     ("", "retry_of"),
     ("", "beside"),
     ("remote", "objects"),
+    ("", "batch"),
 )
 """Keys of few documents, as (object, key): the others' records stay as they always were."""
 

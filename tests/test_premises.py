@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hotfolder.premises import examine_all
 from hotfolder.sandbox.options import SandboxOptions
@@ -57,6 +58,36 @@ def test_settings_that_go_nowhere(tmp_path: Path, keys: str, key: str, without: 
     assert said == [
         f"True: queue to-{one}: `{key}` is not sent, {names[one]} has no place for it" for one in without
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "upload", "reason"),
+    [
+        ("metadata: {file: '{name}'}", "", "`metadata` that differ from document to document"),
+        ("metadata: {site: Prague, all: [{at: '{received_at}'}]}", "", "`metadata` that differ"),
+        ("values: {'upload:sum': '{sha256}'}", "", "`values` that differ from document to document"),
+        ("on_error: stop", "", "`on_error: stop`"),
+        ("settle: 2s", "{encoding: body}", "`upload.encoding: body`"),
+        ("settle: 2s", "{fields: {note: '{name}'}}", "`upload.fields` that differ"),
+        ("settle: 2s", "{path: '/uploads/{name}?queue={queue_id}'}", "the `{name}` in `upload.path`"),
+        ("settle: 2s", "{document_id_paths: [id]}", "`upload.document_id_paths`"),
+        ("metadata: {site: '{folder}', queue: '{queue}'}", "", None),
+    ],
+)
+def test_batches_that_share_no_request(tmp_path: Path, keys: str, upload: str, reason: str | None) -> None:
+    """Where each document of a batch is a request of its own although the service takes several, `check` says why."""
+    config = tmp_path / "config.yaml"
+    for mode in ("single", "batch"):
+        queue = {"connection": "r", "queue_id": 8236, "mode": mode, **yaml.safe_load(f"{{{keys}}}")}
+        connection = {"backend": "rossum", "base_url": "https://service.example", "token": "t"}
+        connection |= {"auth": "token"} | ({"upload": yaml.safe_load(upload)} if upload else {})
+        made = {"state_dir": f"{tmp_path}/state", "root": str(tmp_path)}
+        config.write_text(yaml.safe_dump(made | {"connections": {"r": connection}, "queues": {"q": queue}}))
+        (tmp_path / "q").mkdir(exist_ok=True)
+        texts = [one.text for one in examine_all(load_settings(config, {}), {}, online=False)]
+        said = [one for one in texts if "a request of its own" in one]
+        assert len(said) == (mode == "batch" and reason is not None)
+        assert all(reason in one for one in said if reason)
 
 
 def test_types_are_held_against_the_services_queue(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from hotfolder import spool
+from hotfolder.batches import draw, render, report_name
 from hotfolder.filing import Filed, Order, file_all
-from hotfolder.model import ErrorSource, Journey, State
-from hotfolder.retention import Fate, Swept, sweep
+from hotfolder.model import Batch, ErrorSource, Journey, State
+from hotfolder.retention import Fate, Swept, sweep, sweep_reports
 from tests.builders import NOW, PDF, delivered, put_in_work
 from tests.filing.archives import companions
 
@@ -301,3 +302,50 @@ def test_a_document_that_changes_after_it_was_read(
     found = swept(folders, *made)
     assert found.fates == {made[0].upload_id: Fate.REMOVED, made[1].upload_id: Fate.CHANGED}
     assert lying(done) == ["b.pdf", "b.pdf.json"]
+
+
+def put_report(done: Path, number: int, **changes: Any) -> Batch:
+    """Lay the report of a batch, or of another one, into done/."""
+    batch = Batch(f"018bcfe5-6800-7000-8000-{number:012}", "invoices", NOW - 60.0, ())
+    done.mkdir(exist_ok=True)
+    said = draw(replace(batch, **changes), [], changes.get("began", NOW) + 1.0)
+    (done / os.fsdecode(report_name(batch))).write_bytes(render(said))
+    return batch
+
+
+def test_reports_of_batches_go_with_time(folders: spool.Folders, done: Path) -> None:
+    """The report that was written for a batch goes; what merely has its name stays, and so does all else."""
+    mine, edited, late, taken = (
+        put_report(done, 1),
+        put_report(done, 2, queue="orders"),
+        put_report(done, 3, began=NOW + 99.0),
+        put_report(done, 4),
+    )
+    (done / os.fsdecode(report_name(taken))).unlink()
+    linked = put_report(done, 5)
+    into_link(done, os.fsdecode(report_name(linked)))
+    (done / "6.batch.json").write_bytes(b"theirs")
+    kept = [p for p in lying(done) if mine.batch_id not in p]
+    found = sweep_reports(folders, f"{folders.path}/done", [mine, edited, late, taken, linked], NOW + 2.0)
+    assert found == Swept(
+        {
+            mine.batch_id: Fate.REMOVED,
+            edited.batch_id: Fate.CHANGED,
+            late.batch_id: Fate.CHANGED,
+            taken.batch_id: Fate.GONE,
+            linked.batch_id: Fate.CHANGED,
+        }
+    )
+    assert lying(done) == kept
+
+
+def test_reports_where_there_is_no_archive(folders: spool.Folders, done: Path) -> None:
+    """A done/ that somebody removed holds none any more; one that cannot be opened is tried again."""
+    batch = put_report(done, 1)
+    done.rename(done.with_name("aside"))
+    assert sweep_reports(folders, f"{folders.path}/done", [batch], NOW + 2.0).fates == {
+        batch.batch_id: Fate.GONE
+    }
+    done.symlink_to("aside")
+    found = sweep_reports(folders, f"{folders.path}/done", [batch], NOW + 2.0)
+    assert (found.fates, bool(found.trouble)) == ({}, True)

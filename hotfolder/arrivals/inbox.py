@@ -291,11 +291,24 @@ class Inbox:
 
     # What is ready ------------------------------------------------------------------------------
 
-    def take(self) -> Arrival | None:
-        """Hand over the document that has been ready longest; `done` must follow."""
-        if not self.ready:
+    def still_gathers(self, now: float) -> bool:
+        """Tell whether documents that changed lately, or were not judged yet, may soon be ready as well."""
+        recent = (now < e.quiet_since + self._settle_max_s for e in self.entries.values() if _waits(e))
+        return any(recent)
+
+    def in_order(self) -> list[Arrival]:
+        """Return what is ready by name, then by time of change, then by folder."""
+        return sorted(self.ready, key=lambda a: (a.name, a.stamp.mtime_ns, a.folder))
+
+    def take(self, planned: Arrival | None = None) -> Arrival | None:
+        """Hand over one document, or the one that has been ready longest; `done` must follow.
+
+        None where nothing is ready, or that one is gone or has changed.
+        """
+        arrival = next((a for a in self.ready if planned is None or _same(a, planned)), None)
+        if arrival is None:
             return None
-        arrival = self.ready.popleft()
+        self.ready.remove(arrival)
         stamps = (arrival.stamp, *(one.stamp for one in arrival.attendants))
         for key, stamp in zip(arrival.keys, stamps, strict=True):
             self.entries.pop(key, None)
@@ -315,3 +328,13 @@ class Inbox:
     def oldest(self) -> float | None:
         """Return since when (seconds since 1970) the oldest document waits."""
         return min((e.seen_at for e in self.entries.values() if not e.rule), default=None)
+
+
+def _same(arrival: Arrival, planned: Arrival) -> bool:
+    """Tell whether it is the same version of a document, whatever became of what goes with it."""
+    return (arrival.key, arrival.stamp) == (planned.key, planned.stamp)
+
+
+def _waits(entry: Entry) -> bool:
+    """Tell whether an entry is a document, or may become one, that is not ready."""
+    return entry.rule is None and not entry.ready

@@ -86,6 +86,8 @@ class Evidence:
     rows: tuple[Row, ...]
     sites: tuple[Site, ...]
     unreadable: tuple[Problem, ...] = ()
+    batches: frozenset[str] = frozenset()
+    """Ids of those whose report is not written yet."""
 
     @property
     def numbers(self) -> tuple[int, int, int]:

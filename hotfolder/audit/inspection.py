@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hotfolder import spool
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Record, Row, Site, WorkEntry
 from hotfolder.audit.proof import LEFTOVER
+from hotfolder.batches import REPORT_BYTES, is_report, read
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Kind
 from hotfolder.filing import sidecar_name
@@ -34,10 +35,10 @@ class Looker:
     def look(self) -> Evidence:
         """Look at everything once: the rows, then the folders."""
         path = self.settings.state_dir / FILE_NAME
-        rows, unreadable = _rows(self.settings, os.fsencode(path))
+        rows, batches, unreadable = _rows(self.settings, os.fsencode(path))
         journeys = [row.journey for row in rows if row.journey.state in OPEN]
         sites = [self._site(queue, journeys) for queue in self.settings.queues.values()]
-        return Evidence(os.fsencode(path), rows, tuple(sites), unreadable)
+        return Evidence(os.fsencode(path), rows, tuple(sites), unreadable, batches)
 
     def _site(self, queue: Queue, journeys: list[Journey]) -> Site:
         bad: list[Problem] = []
@@ -63,16 +64,20 @@ class Looker:
         return replace(site, unreadable=tuple(bad))
 
 
-def _rows(settings: Settings, path: bytes) -> tuple[tuple[Row, ...], tuple[Problem, ...]]:
-    """Read the journal; one that does not exist yet knows nothing, and says so by what then has no row."""
+def _rows(settings: Settings, path: bytes) -> tuple[tuple[Row, ...], frozenset[str], tuple[Problem, ...]]:
+    """Read the journal: documents, and the batches without report.
+
+    One that does not exist yet knows nothing, and says so by what then has no row.
+    """
     try:
         with closing(Reader(settings.state_dir)) as reader:
             journeys, history = reader.everything()
+            batches = frozenset(b.batch_id for queue in settings.queues for b in reader.open_batches(queue))
     except JournalError as problem:
         if not os.path.lexists(path):
-            return (), ()
-        return (), (Problem(path, str(problem)),)
-    return tuple(Row(j, tuple(history.get(j.upload_id, ()))) for j in journeys), ()
+            return (), frozenset(), ()
+        return (), frozenset(), (Problem(path, str(problem)),)
+    return tuple(Row(j, tuple(history.get(j.upload_id, ()))) for j in journeys), batches, ()
 
 
 def _lies(journey: Journey, top: int) -> bool:
@@ -162,7 +167,7 @@ class _Archive:
             elif isinstance(record, Record):
                 if name not in beside:
                     self.lonely.append(LonelyRecord(full, record))
-            elif name not in beside and printable(name) not in further:
+            elif not (_is_report(name, at) or name in beside or printable(name) in further):
                 self.documents.append(Document(full, self.area, stamp.size, None, flaw=own))
 
     def _document(self, full: bytes, name: bytes, stamp: Stamp, at: int, record: Record) -> Document:
@@ -175,6 +180,14 @@ class _Archive:
         except OSError as problem:
             return replace(document, flaw=f"it cannot be read: {problem.strerror or problem}; {_ADVICE}")
         return replace(document, sha256=self.digests[full, stamp])
+
+
+def _is_report(name: bytes, at: int) -> bool:
+    """Tell whether a file is the report of a batch by its name, and by what it says."""
+    try:
+        return is_report(name) and read(spool.read_small(name, at, REPORT_BYTES)).batch_id in printable(name)
+    except (OSError, ValueError):
+        return False
 
 
 def _looked(name: bytes, at: int) -> tuple[Kind, Stamp | None]:

@@ -198,7 +198,7 @@ def _archive_problems(found: Evidence) -> Iterator[Problem]:
         for lonely in site.lonely:
             yield from _lonely_problems(lonely, rows.get(lonely.record.upload_id))
         for path, upload_id in site.leftovers:
-            if rows.get(upload_id) not in FINAL:
+            if rows.get(upload_id) not in FINAL and upload_id not in found.batches:
                 yield Problem(path, "a temporary file that a filing left behind; it can be removed")
     yield from _twofold(found)
 

@@ -120,6 +120,10 @@ class Traits:
     """Which of a queue's `metadata`, `values`, `document_class` and `reject_identical` reach the service."""
     serial: bool = False
     """Whether documents for several of its queues go one after the other, unless the connection sets limits."""
+    files_per_request: int = 1
+    """Most documents of a batch in one request; see `Backend.together`."""
+    request_bytes: int | None = None
+    """Most bytes of a request with several documents, its framing included; None: no limit is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,8 @@ class Parcel:
     """Which word of the service is final: accepted, imported or processed."""
     results: bool = False
     """Whether `Backend.results` will be asked for what was found in it."""
+    batch_id: str | None = None
+    """The batch that it goes with."""
 
 
 class ContentChanged(Exception):  # noqa: N818 — a fact about the file, not about the service
@@ -165,6 +171,19 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     imported: bool = False
     """The import is over, what is left is people's work: questions may be rarer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The service refused a request of several documents, and took none: by itself this one may be fine."""
+
+    reason: str
+    status: int | None = None
+    """HTTP status of the refusal, None where the request did not go out whole."""
+
+
+Outcome = Receipt | DeliveryError | ContentChanged | OSError | Apart
+"""What sending one document among several can come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +243,23 @@ class Backend(ABC):
 
         Raises `Refused`, `Unavailable`, `Unauthorized`, `Uncertain`, or `ContentChanged`.
         """
+
+    def together(self, parcels: Sequence[Parcel]) -> list[list[Parcel]]:
+        """Divide documents of a batch, in their order, into those that one request can hold; nothing is sent."""
+        return [[one] for one in parcels]
+
+    def upload_many(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        """Send documents that `together` put into one request, once; returns what became of each, in their order.
+
+        `Apart` only where the service certainly took none of them.
+        """
+        return [self._uploaded(one) for one in parcels]
+
+    def _uploaded(self, parcel: Parcel) -> Outcome:
+        try:
+            return self.upload(parcel)
+        except (DeliveryError, ContentChanged, OSError) as known:
+            return known
 
     @abstractmethod
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:

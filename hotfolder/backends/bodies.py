@@ -1,9 +1,9 @@
-"""Encode one document as a request body of known length, piece by piece (pure: it opens nothing itself)."""
+"""Encode documents as a request body of known length, piece by piece (pure: it opens nothing itself)."""
 
 import json
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +36,10 @@ class File:
     pieces: Pieces
 
 
+Spoiled = dict[str, ContentChanged | OSError]
+"""Why documents among several could not be sent, by upload id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A form field beside the document; it never has a file name, or Rossum would take it for a file."""
@@ -58,16 +62,23 @@ def multipart(file_field: str, file: File, fields: Iterable[Field], boundary: st
 
     `boundary` must not occur in the document: 128 random bits do.
     """
-    head = b"".join(_part(boundary, one) for one in fields)
-    head += _part_head(boundary, file_field, file.name, file.media_type)
+    return multipart_of(file_field, (file,), fields, boundary)
+
+
+def multipart_of(file_field: str, files: Sequence[File], fields: Iterable[Field], boundary: str) -> Body:
+    """Encode the fields and then several documents, each as a part of the same name, as `multipart` does."""
+    before = b"".join(_part(boundary, one) for one in fields)
+    heads = [_part_head(boundary, file_field, file.name, file.media_type) for file in files]
+    openings = [before + heads[0], *(b"\r\n" + head for head in heads[1:])]
     tail = f"\r\n--{boundary}--\r\n".encode()
 
     def pieces() -> Iterator[bytes]:
-        yield head
-        yield from exact(file)
+        for opening, file in zip(openings, files, strict=True):
+            yield opening
+            yield from exact(file)
         yield tail
 
-    length = len(head) + file.size + len(tail)
+    length = sum(map(len, openings)) + sum(file.size for file in files) + len(tail)
     return Body(f"multipart/form-data; boundary={boundary}", length, pieces)
 
 
@@ -134,6 +145,20 @@ def exact(file: File) -> Iterator[bytes]:
             yield piece
     if left:
         raise ContentChanged(f"{file.name!r} is not {file.size} bytes long any more")
+
+
+def noting(parcel: Parcel, spoiled: Spoiled) -> File:
+    """Return a document's part; where its pieces fail, `spoiled` tells which document it was."""
+    file = File(parcel.name, parcel.media_type, parcel.size_bytes, parcel.pieces)
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield from exact(file)
+        except (ContentChanged, OSError) as problem:
+            spoiled[parcel.upload_id] = problem
+            raise
+
+    return replace(file, pieces=pieces)
 
 
 def _part(boundary: str, one: Field) -> bytes:

@@ -7,22 +7,25 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from secrets import token_hex
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
-from hotfolder.backends import bodies, rossum_checks, rossum_search
-from hotfolder.backends.answers import Secrets
+from hotfolder.backends import bodies, rossum_batch, rossum_checks, rossum_search
+from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
     JPEG,
     PDF,
     PNG,
     TIFF,
+    Apart,
     Backend,
+    ContentChanged,
     DeliveryError,
     Finding,
     Listed,
+    Outcome,
     Parcel,
     Receipt,
     Refused,
@@ -75,6 +78,8 @@ class Rossum(Backend):
         follows_up=True,
         finds_by_time=True,
         takes=frozenset({"metadata", "values", "reject_identical"}),
+        files_per_request=rossum_batch.FILES,
+        request_bytes=rossum_batch.REQUEST_BYTES,
     )
 
     def __init__(self, connection: RossumConnection, now: Callable[[], float] = time.time) -> None:
@@ -104,6 +109,35 @@ class Rossum(Backend):
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""
         reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))
+        return self._taken(reply)
+
+    def together(self, parcels: Sequence[Parcel]) -> list[list[Parcel]]:
+        """Divide by equal queue, metadata and values, different names and Rossum's limits."""
+        upload = self._connection.upload
+        # Ids in the answer itself would belong to nobody.
+        if upload.encoding in {"body", "json_base64"} or upload.document_id_paths:
+            return super().together(parcels)
+        return rossum_batch.divided(parcels, self._alike, lambda some: self._shared_body(some).length)
+
+    def upload_many(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        """Send documents in one request: one task and one upload for all of them."""
+        if len(parcels) == 1:
+            return super().upload_many(parcels)
+        spoiled: bodies.Spoiled = {}
+        told: Outcome
+        try:
+            reply = self._channel.upload(self._upload_path(parcels[0]), self._shared_body(parcels, spoiled))
+            receipt = self._taken(reply)
+            told = replace(receipt, remote=replace(receipt.remote, shared=True))
+        except Refused as error:
+            told = rossum_batch.refused(error)
+        except DeliveryError as error:
+            told = error
+        except (ContentChanged, OSError) as error:
+            told = Apart(f"another document of its request cannot be sent: {error}")
+        return [spoiled.get(one.upload_id, told) if isinstance(told, Apart) else told for one in parcels]
+
+    def _taken(self, reply: Reply) -> Receipt:
         if found := reply.ids(self._connection.upload.document_id_paths or ()):
             return Receipt(reply.status, final=True, document_ids=found)
         task = reply.text("url") if reply.good else None
@@ -121,7 +155,7 @@ class Rossum(Backend):
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
         """Ask for the next thing that is not known yet: task and upload, then the annotations."""
         try:
-            return self._follow_up.ask(receipt, parcel.queue_id)
+            return self._follow_up.ask(receipt, parcel.queue_id, parcel.name)
         except Unauthorized as error:
             if (unwatched := self._unwatched(receipt, error)) is None:
                 raise
@@ -241,9 +275,33 @@ class Rossum(Backend):
                     scope=Scope.QUEUE,
                 )
             return bodies.raw(file, None if self._named else bodies.disposition(parcel.name))
-        extra = [Field(name, text) for name, text in bodies.filled(settings.fields, parcel).items()]
-        fields = [*_fields(parcel), *extra]
-        return bodies.multipart(settings.file_field or "content", file, fields, token_hex(16))
+        fields = [*_fields(parcel), *self._extra(parcel)]
+        return bodies.multipart(self._file_field, file, fields, token_hex(16))
+
+    @property
+    def _file_field(self) -> str:
+        return self._connection.upload.file_field or "content"
+
+    def _extra(self, parcel: Parcel) -> list[Field]:
+        filled = bodies.filled(self._connection.upload.fields, parcel)
+        return [Field(name, text) for name, text in filled.items()]
+
+    def _alike(self, parcel: Parcel) -> str:
+        """Return what documents of one request have in common, as text."""
+        shared = (
+            self._upload_path(parcel),
+            parcel.metadata,
+            parcel.values,
+            *map(asdict, self._extra(parcel)),
+        )
+        return json.dumps(shared, default=dict, sort_keys=True)
+
+    def _shared_body(self, parcels: Sequence[Parcel], spoiled: bodies.Spoiled | None = None) -> Body:
+        """Encode several documents; which of them turns out unreadable or changed is noted in `spoiled`."""
+        noted = {} if spoiled is None else spoiled
+        fields = [*_fields(parcels[0], rossum_batch.metadata(parcels)), *self._extra(parcels[0])]
+        files = [bodies.noting(one, noted) for one in parcels]
+        return bodies.multipart_of(self._file_field, files, fields, token_hex(16))
 
     def _check_queue(self, queue_id: str) -> Finding:
         reply = self._channel.get(f"/queues/{quote(queue_id, safe='')}")
@@ -266,12 +324,12 @@ class Rossum(Backend):
 class RossumBody(Rossum):
     """One account whose uploads are raw bodies: these carry no metadata, and so no mark of ours."""
 
-    traits: ClassVar[Traits] = replace(Rossum.traits, keeps_mark=False)
+    traits: ClassVar[Traits] = replace(Rossum.traits, keeps_mark=False, files_per_request=1)
 
 
-def _fields(parcel: Parcel) -> list[Field]:
+def _fields(parcel: Parcel, metadata: str | None = None) -> list[Field]:
     """Make the form fields beside the document; raises `Refused` for metadata that is too long."""
-    fields = [Field("metadata", _metadata(parcel), "application/json")]
+    fields = [Field("metadata", metadata or _metadata(parcel), "application/json")]
     if parcel.values:
         fields.append(Field("values", json.dumps(dict(parcel.values)), "application/json"))
     return fields

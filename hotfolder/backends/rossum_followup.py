@@ -1,14 +1,18 @@
 """Ask Rossum how an accepted document fares: task → upload → documents and annotations, one thing after the other."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from hotfolder.backends import rossum_batch
 from hotfolder.backends import rossum_objects as objects
-from hotfolder.backends.answers import clean
+from hotfolder.backends.answers import Reply, clean
 from hotfolder.backends.base import DeliveryError, Receipt, Uncertain
-from hotfolder.backends.channel import Channel
+from hotfolder.backends.channel import NOT_THERE, Channel
 from hotfolder.backends.paths import as_text, last_segment, texts
 from hotfolder.backends.policy import Judge
 from hotfolder.model import Remote
@@ -16,6 +20,8 @@ from hotfolder.model import Remote
 ASKED_AT_ONCE = 100
 """Largest page (API docs, pagination), and so the most annotations that one question covers."""
 SEE_OTHER, MISSING = 303, 404
+FRESH, FRESH_S = 16, 1.0
+"""How many answers about requests of several documents are kept, and for how long: the first wait between two looks."""
 LEFT_OUT_ADVICE = (
     "Check the queue's `accepted_mime_types` at Rossum and that the document opens; then drop it again."
 )
@@ -27,15 +33,19 @@ class FollowUp:
     def __init__(self, channel: Channel, judge: Judge) -> None:
         self._channel = channel
         self._judge = judge
+        self._recent = _Recent()
 
-    def ask(self, receipt: Receipt, queue_id: str | None) -> Receipt:
-        """Ask for what is not known yet, as far as the annotations; raises as `Backend.follow_up` does."""
+    def ask(self, receipt: Receipt, queue_id: str | None, name: str = "") -> Receipt:
+        """Ask for what is not known yet, as far as the annotations; raises as `Backend.follow_up` does.
+
+        `name`, under which it was sent, tells its document from the others of its request.
+        """
         if receipt.remote.annotations:
             return self._told(self.ask_many([receipt])[0])
         if receipt.remote.upload is None and not receipt.remote.annotations:
             receipt = replace(receipt, remote=self._after_task(receipt.remote))
         if receipt.remote.upload is not None:
-            receipt = self._after_upload(receipt, queue_id)
+            receipt = self._after_upload(receipt, queue_id, name)
         # How its annotations fare is the next question, which is one for many documents.
         return _named(receipt)
 
@@ -72,7 +82,7 @@ class FollowUp:
         if remote.task is None:
             raise Uncertain("nothing is known of the document but that Rossum took it")
         path = f"/tasks/{quote(last_segment(remote.task), safe='')}?no_redirect=true"
-        reply = self._channel.get(path, {SEE_OTHER, MISSING})
+        reply = self._look(path, remote, {SEE_OTHER, MISSING})
         if reply.status == MISSING:
             raise Uncertain(
                 "Rossum has deleted the task of this upload (it keeps them for hours)", status=MISSING
@@ -85,6 +95,10 @@ class FollowUp:
         status = reply.text("status")
         if status == "failed":
             words = texts(("detail",), reply.document, reply.headers)
+            if remote.shared:
+                told = clean("; ".join(words) or "no reason given", self._judge.secrets)
+                said = "Rossum failed with the request of several documents that this one was part of"
+                raise Uncertain(f"{said} ({told}), which may be another's fault")
             raise self._judge.failed_later(words, reply.text("code") or "import_failed", remote)
         if status != "succeeded":
             return replace(remote, status=status)
@@ -93,13 +107,15 @@ class FollowUp:
             raise Uncertain("Rossum's task succeeded but does not say with what", status=reply.status)
         return replace(remote, upload=upload, status=status)
 
-    def _after_upload(self, receipt: Receipt, queue_id: str | None) -> Receipt:
+    def _after_upload(self, receipt: Receipt, queue_id: str | None, name: str) -> Receipt:
         remote = receipt.remote
-        reply = self._channel.get(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}")
+        reply = self._look(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}", remote)
         if reply.status == MISSING:
             raise Uncertain("Rossum does not know this upload any more", status=MISSING)
         documents = objects.addresses(reply.document, "documents")
         annotations = objects.addresses(reply.document, "annotations")
+        if remote.shared:
+            documents, annotations = self._own_of(documents, remote, name)
         remote = self._kept(
             replace(remote, documents=documents, annotations=annotations), upload=reply.document
         )
@@ -110,6 +126,31 @@ class FollowUp:
         if documents and not annotations:
             remote = self._without_annotations(remote)
         return replace(receipt, remote=remote)
+
+    def _own_of(
+        self, documents: tuple[str, ...], remote: Remote, name: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return which of an upload's documents was sent under a name, and its annotations; nothing until all are shown.
+
+        Raises `Uncertain` where it is not exactly one.
+        """
+        if not documents:
+            return (), ()
+        numbers = {last_segment(one): one for one in documents}
+        shown = objects.listed(self._look(f"/documents?{_ids(documents)}", remote).document)
+        known = [one for one in shown if as_text(one.get("id")) in numbers]
+        if len(known) < min(len(numbers), ASKED_AT_ONCE):
+            return (), ()
+        mine = rossum_batch.named(known, name)
+        if len(mine) != 1:
+            raise Uncertain(f"of the {len(known)} documents of its upload Rossum calls {len(mine)} {name!r}")
+        return (numbers[as_text(mine[0].get("id"))],), objects.addresses(mine[0], "annotations")
+
+    def _look(self, path: str, remote: Remote, told: Container[int] = NOT_THERE) -> Reply:
+        """Ask what one answer tells of all documents of a request: they share it for a moment."""
+        if not remote.shared:
+            return self._channel.get(path, told)
+        return self._recent.reply(path, lambda: self._channel.get(path, told))
 
     def _without_annotations(self, remote: Remote) -> Remote:
         """Look at the documents that no annotation tells of; raises `Refused` where there will be none.
@@ -174,6 +215,28 @@ def _numbers(receipt: Receipt) -> list[str]:
 
 def _named(receipt: Receipt) -> Receipt:
     return replace(receipt, document_ids=tuple(map(last_segment, receipt.remote.documents)))
+
+
+class _Recent:
+    """The latest answers, for the threads of a connection."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._replies: dict[str, tuple[float, Reply]] = {}
+
+    def reply(self, path: str, ask: Callable[[], Reply]) -> Reply:
+        """Return the answer of a moment ago, else ask; what fails is not kept."""
+        with self._lock:
+            asked_at, reply = self._replies.get(path, (-inf, None))
+        if reply is not None and time.monotonic() < asked_at + FRESH_S:
+            return reply
+        asked_at, reply = time.monotonic(), ask()
+        with self._lock:
+            self._replies.pop(path, None)
+            self._replies[path] = asked_at, reply
+            while len(self._replies) > FRESH:
+                del self._replies[next(iter(self._replies))]
+        return reply
 
 
 def uploaded_at(location: str) -> str | None:

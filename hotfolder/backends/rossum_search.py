@@ -6,20 +6,17 @@ only if nothing says that it belongs to another upload.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from html import unescape
 from itertools import islice
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
-from hotfolder.backends import rossum_checks
+from hotfolder.backends import rossum_batch as batch
 from hotfolder.backends.base import CannotTell, Listed, Parcel, Receipt, Unauthorized, Unavailable
-from hotfolder.backends.bodies import escape_name
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.moments import iso, moment
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.model import Remote
 
-MARK = rossum_checks.MARK
 PAGE = 100
 """Largest page (API docs, pagination)."""
 PAGES_MAX = 100
@@ -58,9 +55,9 @@ class Search:
         size = min(limit, PAGE)
         query = {"queue": queue_id, "ordering": "-created_at", "page_size": str(size)}
         annotations = islice(self._all("/annotations", query), limit)
-        while batch := list(islice(annotations, size)):
-            names = self._names([last_segment(as_text(one.get("document"))) for one in batch])
-            yield from (_listed(one, names) for one in batch)
+        while listed := list(islice(annotations, size)):
+            names = self._names([last_segment(as_text(one.get("document"))) for one in listed])
+            yield from (_listed(one, names) for one in listed)
 
     def _names(self, numbers: list[str]) -> dict[str, str]:
         """Return the names of documents by their ids; what is not shown is missing."""
@@ -70,25 +67,46 @@ class Search:
 
     def _by_either(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         try:
-            marked = self._by_mark(parcel, since)
+            marked = self._marked(parcel, since)
         except CannotTell:  # too many to look at; those of one name are few
             named = self._by_name(parcel, since, known)
             if named is None:
                 raise
             return named
-        return marked or self._by_name(parcel, since, known)
+        if own := [one for one in marked if not batch.is_shared(one)] or self._of_name(marked, parcel):
+            return _receipt(own, [as_text(one.get("document")) for one in own])
+        named = self._by_name(parcel, since, known)
+        if named is None and marked:  # its request did arrive
+            self._not_yet(
+                marked[0], f"Rossum has other documents of the request of {parcel.name!r}, not this one"
+            )
+        return named
 
-    def _by_mark(self, parcel: Parcel, since: float) -> Receipt | None:
+    def _marked(self, parcel: Parcel, since: float) -> list[Object]:
+        """Return the annotations whose mark names a document, alone or among others."""
         query = {"queue": parcel.queue_id or "", "arrived_at_after": iso(since), "ordering": "created_at"}
         marked: list[Object] = []
         try:
             for one in self._all("/annotations", query):
-                if _mark(one) == parcel.upload_id:
+                if parcel.upload_id in batch.marks(one):
                     marked.append(one)  # noqa: PERF401 — what was found before the list proves too long counts
         except CannotTell:
             if not marked:
                 raise
-        return _receipt(marked, [as_text(one.get("document")) for one in marked]) if marked else None
+        return marked
+
+    def _of_name(self, marked: list[Object], parcel: Parcel) -> list[Object]:
+        """Pick out of the annotations of a request's documents those of one, by its name; none: it is not there.
+
+        Raises `CannotTell` where a document has a name that was not sent, so that it may be this one.
+        """
+        numbers = [last_segment(as_text(one.get("document"))) for one in marked]
+        names = self._names(list(dict.fromkeys(numbers)))
+        owners = [batch.mark_of(one, names.get(number)) for one, number in zip(marked, numbers, strict=True)]
+        own = [i for i, owner in enumerate(owners) if owner == parcel.upload_id]
+        if len({numbers[i] for i in own}) > 1 or (not own and None in owners):
+            raise CannotTell(f"Rossum does not say which document of its request is {parcel.name!r}")
+        return [marked[i] for i in own]
 
     def _by_name(self, parcel: Parcel, since: float, known: Container[str]) -> Receipt | None:
         named = [(one, self._annotations(one)) for one in self._named(parcel, since, known)]
@@ -99,12 +117,16 @@ class Search:
             raise CannotTell(f"Rossum has {len(ours)} documents named {parcel.name!r} from that time")
         document, annotations = ours[0]
         if not annotations:
-            self._not_yet(document, parcel)
+            # What no annotation claims may be another upload of this name.
+            said = (
+                f"Rossum has a document named {parcel.name!r}, but no annotation that says which upload it is"
+            )
+            self._not_yet(document, said)
         return _receipt(annotations, [as_text(document.get("url"))])
 
     def _named(self, parcel: Parcel, since: float, known: Container[str]) -> list[Object]:
         found: dict[str, Object] = {}
-        for name in _spellings(parcel.name):
+        for name in batch.spellings(parcel.name):
             query = {
                 "original_file_name": name,
                 "creator": self._user(),
@@ -121,10 +143,9 @@ class Search:
         numbers = [last_segment(as_text(one)) for one in addresses] if isinstance(addresses, list) else []
         return list(self._all("/annotations", {"id": ",".join(numbers[:PAGE])})) if numbers else []
 
-    def _not_yet(self, document: Object, parcel: Parcel) -> NoReturn:
-        """Leave alone what no annotation claims: another upload of this name may be on its way."""
-        created = moment(document.get("created_at"))
-        said = f"Rossum has a document named {parcel.name!r}, but no annotation that says which upload it is"
+    def _not_yet(self, found: Object, said: str) -> NoReturn:
+        """Leave alone what may still be on its way, `found` being its document, or one that came with it."""
+        created = moment(found.get("created_at"))
         if created is not None and self._now() + (self._channel.ahead_s or 0.0) - created < IMPORT_S:
             raise Unavailable(f"{said} yet", retry_after_s=30.0)
         raise CannotTell(said)
@@ -158,22 +179,17 @@ def _next_query(document: Object) -> str | None:
     return urlsplit(following).query if following else None
 
 
-def _mark(annotation: Object) -> str | None:
-    metadata = annotation.get("metadata")
-    ours = metadata.get(MARK) if isinstance(metadata, Mapping) else None
-    return as_text(ours.get("upload_id")) or None if isinstance(ours, Mapping) else None
-
-
 def _listed(annotation: Object, names: Mapping[str, str]) -> Listed:
     number = last_segment(as_text(annotation.get("document")))
     status = as_text(annotation.get("status")) or None
     name = names.get(number) or None
-    return Listed(number, name, moment(annotation.get("created_at")), status, _mark(annotation))
+    mark = batch.mark_of(annotation, name)
+    return Listed(number, name, moment(annotation.get("created_at")), status, mark)
 
 
 def _may_be(annotations: Iterable[Object], parcel: Parcel) -> bool:
     """Tell whether no annotation says that its document belongs to another upload or another queue."""
-    marks = {mark for one in annotations if (mark := _mark(one))}
+    marks = {mark for one in annotations for mark in batch.marks(one)}
     queues = {last_segment(queue) for one in annotations if (queue := as_text(one.get("queue")))}
     return (not marks or parcel.upload_id in marks) and (not queues or parcel.queue_id in queues)
 
@@ -184,9 +200,3 @@ def _receipt(annotations: list[Object], documents: Iterable[str]) -> Receipt:
     links = tuple(filter(None, (as_text(one.get("url")) for one in annotations)))
     remote = Remote(documents=addresses, annotations=links)
     return Receipt(202, final=False, document_ids=tuple(map(last_segment, addresses)), remote=remote)
-
-
-def _spellings(name: str) -> Iterable[str]:
-    """Return the name as sent, escaped, and as Django stores it: unescaped, cut at a backslash."""
-    sent = escape_name(name)
-    return dict.fromkeys((name, sent, unescape(sent).rpartition("\\")[2]))

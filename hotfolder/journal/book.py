@@ -11,10 +11,10 @@ from typing import Any
 
 from hotfolder.checks.names import escaped
 from hotfolder.journal.reader import FILE_NAME, Reader
-from hotfolder.journal.rows import dump, place_in_words
+from hotfolder.journal.rows import dump, place_in_words, plan_text
 from hotfolder.journal.schema import DamagedError, JournalError, connect
 from hotfolder.journal.webhooks import ADOPT, FORGET_OLD, FORGET_ORPHANS, HEAR, KNOW, WRITTEN, heard
-from hotfolder.model import Ground, Journey, State
+from hotfolder.model import Batch, Ground, Journey, State
 from hotfolder.news import News
 from hotfolder.states import DURABLE, Event, after
 
@@ -41,6 +41,10 @@ _PAUSE = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (queue) DO UPDATE SET 
 _RETIRE = "UPDATE documents SET retired_at = ?, retired_as = ? WHERE upload_id = ? AND state = 'filed'"
 _LOOKED = "INSERT INTO upkeep VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET looked_at = excluded.looked_at"
 _STOP = "INSERT INTO stops VALUES (?, ?, ?, ?) ON CONFLICT (queue) DO NOTHING"
+_BATCH = "INSERT INTO batches (id, queue, began, plan) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_LEARN = """
+INSERT INTO batches (id, queue, began, plan, ended, report) VALUES (?, ?, ?, '', ?, ?) ON CONFLICT (id) DO NOTHING
+"""
 _RUN = "INSERT INTO runs VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET began = excluded.began"
 _SETTLE = "INSERT INTO settling VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET window_s = excluded.window_s"
 
@@ -128,6 +132,26 @@ class Journal:
         """Forget that a queue stopped at a document; a stop at another one stays."""
         statement = "DELETE FROM stops WHERE queue = ? AND upload_id = ?"
         return self._put(_Note(statement, (queue_name, upload_id), durable=True))
+
+    def begin_batch(self, batch: Batch) -> Future[None]:
+        """Take note of a batch before its first document is claimed."""
+        values = (batch.batch_id, batch.queue, batch.began, plan_text(batch.plan))
+        return self._put(_Note(_BATCH, values, durable=False))
+
+    def end_batch(self, batch_id: str, at: float, report: str) -> Future[None]:
+        """Take note that all documents of a batch are at rest, and of the name of its report."""
+        statement = "UPDATE batches SET ended = ?, report = ? WHERE id = ?"
+        return self._put(_Note(statement, (at, report, batch_id), durable=True))
+
+    def learn_report(self, batch: Batch, ended: float, report: str) -> Future[None]:
+        """Take note of a batch of which nothing is known but its report."""
+        values = (batch.batch_id, batch.queue, batch.began, ended, report)
+        return self._put(_Note(_LEARN, values, durable=False))
+
+    def retire_report(self, batch_id: str, at: float, how: str) -> Future[None]:
+        """Remember when (seconds since 1970) and how the report of a batch went out of the care of `retain`."""
+        statement = "UPDATE batches SET retired_at = ?, retired_as = ? WHERE id = ?"
+        return self._put(_Note(statement, (at, how, batch_id), durable=False))
 
     def begin_run(self, run: str, at: float) -> Future[None]:
         """Take note of a run of the daemon before it leaves its mark in any folder; all earlier rows are durable then."""

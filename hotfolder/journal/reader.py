@@ -4,10 +4,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from hotfolder.journal.rows import load
+from hotfolder.journal.rows import load, plan_of
 from hotfolder.journal.schema import JournalError, connect
 from hotfolder.journal.webhooks import NEWEST_ORPHANS, ORPHANS, REJECTED, UNWRITTEN, news_of
-from hotfolder.model import Ground, Journey, Stop
+from hotfolder.model import Batch, Ground, Journey, Stop
 from hotfolder.news import News
 
 FILE_NAME = "journal.sqlite3"
@@ -29,6 +29,13 @@ _BY_CONTENT = """
 SELECT journey FROM documents WHERE queue = ? AND sha256 = ? AND state <> 'returned'
 ORDER BY upload_id DESC LIMIT ?
 """
+_OPEN_BATCHES = "SELECT id, began, plan FROM batches WHERE queue = ? AND report IS NULL ORDER BY id"
+_BATCH = "SELECT queue, began, plan FROM batches WHERE id = ? AND retired_at IS NULL AND plan <> ''"
+_REPORTED = """
+SELECT id, began FROM batches WHERE queue = ? AND report IS NOT NULL AND retired_at IS NULL AND ended <= ?
+ORDER BY ended, id LIMIT ?
+"""
+_OF_BATCH = "SELECT journey FROM documents WHERE json_extract(journey, '$.batch_id') = ? ORDER BY upload_id"
 _NAMESAKE = """
 SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? AND upload_id <> ? AND state <> 'returned'
 ORDER BY upload_id DESC LIMIT 1
@@ -147,6 +154,25 @@ class Reader:
     def rejected_later(self) -> dict[str, int]:
         """Return for each queue how many documents were delivered and then came to nothing, as far as remembered."""
         return dict(self._rows(REJECTED))
+
+    def open_batches(self, queue_name: str) -> list[Batch]:
+        """Return the batches of a queue that have no report yet, the oldest first."""
+        rows = self._rows(_OPEN_BATCHES, (queue_name,))
+        return [Batch(batch_id, queue_name, began, plan_of(plan)) for batch_id, began, plan in rows]
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Return a batch whose report may still be written, or written anew; None where there is none."""
+        rows = self._rows(_BATCH, (batch_id,))
+        return Batch(batch_id, rows[0][0], rows[0][1], plan_of(rows[0][2])) if rows else None
+
+    def reported(self, queue_name: str, until: float, limit: int) -> list[Batch]:
+        """Return batches that ended up to `until` (seconds since 1970) and whose report `retain` has not done with."""
+        rows = self._rows(_REPORTED, (queue_name, until, limit))
+        return [Batch(batch_id, queue_name, began, ()) for batch_id, began in rows]
+
+    def of_batch(self, batch_id: str) -> list[Journey]:
+        """Return the documents that were claimed for a batch, in the order of their claims."""
+        return [load(row[0]) for row in self._rows(_OF_BATCH, (batch_id,))]
 
     def knows_run(self, run: str) -> bool:
         """Tell whether a run of the daemon is one that this journal has seen."""

@@ -28,6 +28,16 @@ def place_in_words(journey: Journey) -> str:
     return printable(b"/".join(filter(None, (journey.folder, journey.name))))
 
 
+def plan_text(plan: tuple[tuple[bytes, bytes], ...]) -> str:
+    """Return what a batch was to hold as JSON, names in hex."""
+    return json.dumps([[folder.hex(), name.hex()] for folder, name in plan])
+
+
+def plan_of(text: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what a batch was to hold."""
+    return tuple((bytes.fromhex(folder), bytes.fromhex(name)) for folder, name in json.loads(text))
+
+
 def load(text: str) -> Journey:
     """Return the journey of a row; raises `ValueError` for what no version of this program wrote."""
     return _JOURNEY.validate_json(text)

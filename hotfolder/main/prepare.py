@@ -41,11 +41,13 @@ def check(context: click.Context, config: Path | None, online: bool) -> None:  #
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["config", "sidecar"]))
+@click.argument("what", type=click.Choice(["config", "sidecar", "batch"]))
 def schema(what: str) -> None:
-    """Print the JSON Schema of the configuration or of the sidecar."""
+    """Print the JSON Schema of the configuration, of the sidecar, or of the report of a batch."""
     if what == "config":
         from hotfolder.settings import config_schema as drawn  # noqa: PLC0415
+    elif what == "batch":
+        from hotfolder.batches import batch_schema as drawn  # noqa: PLC0415
     else:
         from hotfolder.sidecar import sidecar_schema as drawn  # noqa: PLC0415
     click.echo(json.dumps(drawn(), indent=2))

@@ -16,6 +16,7 @@ from hotfolder.checks.names import printable
 from hotfolder.checks.templates import fill
 from hotfolder.delivery import (
     Step,
+    Tried,
     Trouble,
     answered,
     hand_over,
@@ -26,6 +27,7 @@ from hotfolder.delivery import (
     unsent,
 )
 from hotfolder.model import FINAL, Journey, State
+from hotfolder.pipeline.batching import LOOKS_S, Turn
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates
@@ -37,6 +39,7 @@ from hotfolder.settings import ConnectionSection
 from hotfolder.states import Event
 
 LONGEST_NAP_S = 3600.0
+_GOES_OUT = {State.CLAIMED, State.DEFERRED}
 _RETURN_AGAIN_S, _STRANDED_S = 10.0, 60.0
 
 
@@ -57,9 +60,11 @@ class Carriage:
         self._means = means
         self._clock = means.clock
         self._crew = crew
+        for line in lines:
+            line.batching.waits_for_twin = self.twins.holds
 
     def take_in(self, line: Line) -> Coroutine[Any, Any, None]:
-        """Claim the document that has been ready longest, and send it."""
+        """Claim the document whose turn it is, and send it."""
         line.claiming += 1
         return self._take_in(line)
 
@@ -71,30 +76,32 @@ class Carriage:
 
     async def _take_one(self, line: Line) -> None:
         was_full = not line.drop.inbox.has_room
-        arrival = line.drop.inbox.take()
-        if arrival is None:
+        turn = await line.turn()
+        if turn is None:
             return
         if was_full:
             line.drop.wake()
-        journey = await self._claim(line, arrival)
+        journey = await self.claim(line, turn)
         if journey is None:
             return
         if line.rests:
+            line.batching.end()
             await self.give_back(line, journey)
             return
-        await self.safely(line, journey, self._begin(line, journey))
+        await self.safely(line, journey, self.begin(line, journey))
 
-    async def _begin(self, line: Line, journey: Journey) -> None:
+    async def begin(self, line: Line, journey: Journey) -> None:
         """Send a claimed document, unless what it is to earlier ones settles it or lets it wait."""
         if line.drop.folders is None:
             self.later(line, journey, self._clock.monotonic() + 1.0, 0)
             return
-        await self._learn_time()
+        await self.learn_time()
         known = await self._crew.on_disk(line, partial(recall, self._means.recorder, line, journey))
         kin = place(line, journey, known, self._clock.wall())
         if (settled := unsent(kin.journey)) is not None:
             await self.go(line, settled, kin.journey)
         elif self.gates.paused(line):  # since its claim
+            line.batching.end()
             await self.give_back(line, kin.journey)
         elif kin.waits_for is not None:
             self.twins.wait(line, kin)
@@ -107,17 +114,23 @@ class Carriage:
             await work
         except Exception as surprise:  # noqa: BLE001 — see above
             logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
-            now = line.carried.get(journey.upload_id)
-            if now is None or now.state in FINAL:
-                return
-            if now.state is State.SENDING:
-                doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
-                await self.go(line, Step(Event.DOUBT, doubted), now)
-            else:
-                self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
+            await self.save(line, journey, surprise)
 
-    async def _claim(self, line: Line, arrival: Arrival) -> Journey | None:
-        journey = claims.begun(arrival, line.origin, self._clock.wall())
+    async def save(self, line: Line, journey: Journey, surprise: Exception) -> None:
+        """Plan what comes next for a document whose step failed."""
+        now = line.carried.get(journey.upload_id)
+        if now is None or now.state in FINAL:
+            return
+        if now.state is State.SENDING:
+            doubted = step(now, Event.DOUBT, reason=f"the program failed: {surprise}", asked=0)
+            await self.go(line, Step(Event.DOUBT, doubted), now)
+        else:
+            self.later(line, now, self._clock.monotonic() + _STRANDED_S, 0)
+
+    async def claim(self, line: Line, turn: Turn) -> Journey | None:
+        """Make a document ours; None where that did not work, and what follows from it is done."""
+        arrival = turn.arrival
+        journey = turn.marked(claims.begun(arrival, line.origin, self._clock.wall()))
         line.carried[journey.upload_id] = journey
         await self._means.recorder.record(Event.CLAIM, journey, None)
         try:
@@ -156,7 +169,7 @@ class Carriage:
             line.drop.rescan()  # the work folder itself may be gone
         line.drop.look_again(arrival)
 
-    async def _learn_time(self) -> None:
+    async def learn_time(self) -> None:
         """Hear the service's clock before the first document goes out: noted with it, it finds it again whatever ours says.
 
         This comes before a document is held against its twins: from then on nothing may wait until it is under way.
@@ -166,7 +179,7 @@ class Carriage:
                 await self._crew.on_wire(self._backend.learn_time)
 
     async def _send_again(self, line: Line, journey: Journey) -> None:
-        await self._learn_time()
+        await self.learn_time()
         await self._send(line, journey)
 
     async def _send(self, line: Line, journey: Journey) -> None:
@@ -178,7 +191,11 @@ class Carriage:
         line.carried[journey.upload_id] = sent
         await self._means.recorder.record(Event.SEND, sent, journey.state)
         tried = await self._crew.on_wire(lambda: hand_over(self._backend, parcel, self._clock))
-        await self.go(line, answered(sent, tried, line.queue.wait_for), sent)
+        await self.take_answer(line, sent, tried)
+
+    async def take_answer(self, line: Line, sent: Journey, tried: Tried, *, told: bool = False) -> None:
+        """Take the arrow that an answer means for a document; `told`: its trouble closed the gates already."""
+        await self.go(line, answered(sent, tried, line.queue.wait_for), sent, told=told)
         if isinstance(tried.result, FileNotFoundError) and sent.upload_id in line.carried:
             self.errands.remove(lambda e: e.journey.upload_id == sent.upload_id)
             line.lose(sent)
@@ -193,7 +210,10 @@ class Carriage:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
             return
-        begun = self.give_back if journey.sha256 is None else self._begin
+        if journey.batch_id and journey.state in _GOES_OUT and line.batch_goes:
+            self.later(line, journey, self._clock.monotonic() + LOOKS_S, polls)
+            return
+        begun = self.give_back if journey.sha256 is None else self.begin
         steps = {
             State.CLAIMED: begun,
             State.DEFERRED: self._send_again,
@@ -248,12 +268,14 @@ class Carriage:
         else:
             await self.go(line, next_step, journey, polls)
 
-    async def go(self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0) -> None:
+    async def go(
+        self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0, *, told: bool = False
+    ) -> None:
         """Take the arrow that was decided on: trouble first, then the record, then the next errand."""
         trouble = found if isinstance(found, Trouble) else found.trouble
-        if trouble is not None:
+        if trouble is not None and not told:
             self.trouble(line, trouble)
-        elif isinstance(found, Step) and proves_an_answer(found, before):
+        elif trouble is None and isinstance(found, Step) and proves_an_answer(found, before):
             self.gates.open(line)
         if isinstance(found, Trouble):
             self.route(line, self._unanswered(line, before), polls)
@@ -265,7 +287,8 @@ class Carriage:
             self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
-        if unsent and (line.rests or self.gates.paused(line) or found.trouble is None):
+        stays = found.trouble is not None or found.apart
+        if unsent and (line.rests or self.gates.paused(line) or not stays):
             await self.give_back(line, journey)
         elif self.rounds.joins(before, journey):
             self.later(line, journey, self._clock.monotonic(), polls)
@@ -342,6 +365,8 @@ class Carriage:
 
     async def give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""
+        for line in lines:
+            line.batching.end()
         idle = {State.CLAIMED, State.DEFERRED}
         waiting = self.errands.remove(
             lambda e: e.journey.state in idle and e.line in lines and not stays_ours(e.journey)

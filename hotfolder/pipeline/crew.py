@@ -19,6 +19,8 @@ class Crew:
     def __init__(self, name: str, threads: Threads) -> None:
         self.active = 0
         """How many steps take a place of the connection."""
+        self.stopping = False
+        """Nothing new is begun."""
         self.wake = asyncio.Event()
         """Set when something may have changed what goes next."""
         self._name = name
@@ -34,6 +36,7 @@ class Crew:
 
     async def stop(self, grace_s: float) -> bool:
         """Let running steps finish; tell whether they did within `grace_s` seconds."""
+        self.stopping = True
         in_time = not self._tasks or not (await asyncio.wait(self._tasks, timeout=grace_s))[1]
         for task in self._tasks:
             task.cancel()

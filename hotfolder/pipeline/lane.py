@@ -9,7 +9,9 @@ from typing import Any
 
 from hotfolder.backends.base import Backend
 from hotfolder.model import Journey
+from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
+from hotfolder.pipeline.convoys import Convoys
 from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand
 from hotfolder.pipeline.hands import Hands, Reach
@@ -42,6 +44,7 @@ class Lane:
         """Whether a question was what started last: then documents that want to go out have the next place."""
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
+        self._convoys = Convoys(way, backend, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
         self.hands = Hands(Reach(way.errands, way.gates, means, way.give_back_unsent, way.route, way.later))
         self._hours = Hours(lines, means.clock)
@@ -179,13 +182,18 @@ class Lane:
         """Choose what goes next: a claimed document whose moment has come, else the queue whose turn it is."""
         due = self._carriage.errands.next_at
         if due is not None and due <= now:
-            return lambda: self._carriage.take_up(self._carriage.errands.pop())
+            return lambda: self._take_up(self._carriage.errands.pop())
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
             if self._has_work(line, now):
-                return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
+                way = self._convoys if self._convoys.may_form(line) else self._carriage
+                return lambda way=way, line=line: way.take_in(line)  # type: ignore[misc]
         return None
+
+    def _take_up(self, errand: Errand) -> Coroutine[Any, Any, None]:
+        way = self._convoys if self._convoys.carries(errand) else self._carriage
+        return way.take_up(errand)
 
     def _wants_out(self, now: float) -> bool:
         """Tell whether `_next_work` would find something."""
@@ -194,7 +202,7 @@ class Lane:
 
     def _has_work(self, line: Line, now: float) -> bool:
         may = line.gate.allows(now, 0) and line.has_turn and not line.rests
-        return bool(line.drop.inbox.ready) and may and self._may_claim(line)
+        return may and self._may_claim(line) and line.offers(now)
 
     def _may_claim(self, line: Line) -> bool:
         """Tell whether the disk allows a claim; after trouble with it, one claim at a time finds out."""
@@ -209,4 +217,5 @@ class Lane:
         due = self._carriage.errands.next_at
         moments = [] if due is None else [due]
         moments += [line.gate.closed_until for line in self.lines if line.gate.closed_until > now]
+        moments += [now + LOOKS_S for line in self.lines if line.batching.gathers]
         return max(min(moments, default=now + LONGEST_NAP_S) - now, 0.0)

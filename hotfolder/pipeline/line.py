@@ -16,6 +16,7 @@ from hotfolder.delivery import parcel_for, step
 from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
 from hotfolder.journal import place_in_words
 from hotfolder.model import FINAL, Clock, Journey, State, Stop
+from hotfolder.pipeline.batching import Batching, Shop, Turn
 from hotfolder.pipeline.recorder import Recorder
 from hotfolder.retry import Gate
 from hotfolder.schedule import told_closed
@@ -106,6 +107,7 @@ class Line:
         """Why documents that are past their time (`retain`) cannot be removed."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
+        self.batching = Batching(_shop(self), means.recorder, means.clock)
         self._means = means
         self._to_file: asyncio.Queue[Journey] = asyncio.Queue()
 
@@ -137,6 +139,24 @@ class Line:
         name = self.queue.name
         logger.error(text, name, self.stopped.file, journey.reason, name)
         return True
+
+    def offers(self, now: float) -> bool:
+        """Tell whether a document is ready whose turn it is (`now` is monotonic)."""
+        if self.queue.mode == "single":
+            return bool(self.drop.inbox.ready)
+        return not self.claiming and self.batching.offers(now)
+
+    @property
+    def batch_goes(self) -> bool:
+        """Tell whether a document of a batch is being claimed or sent."""
+        return bool(self.claiming) or self.batching.on_the_wire()
+
+    async def turn(self) -> Turn | None:
+        """Take the document whose turn it is out of the inbox; its claim must follow."""
+        if self.queue.mode == "batch":
+            return await self.batching.turn()
+        arrival = self.drop.inbox.take()
+        return None if arrival is None else Turn(arrival)
 
     def lose(self, journey: Journey) -> None:
         """Take note that a document is not in the work folder any more; its row stays open, and `status` says so."""
@@ -253,7 +273,22 @@ class Line:
             await self._means.recorder.record(Event.FILE, step(journey, Event.FILE), journey.state)
         self._unpark(journey)
         self.carried.pop(journey.upload_id, None)
+        self.batching.rested(journey)
         self.filed["failed" if journey.error_source else "done"] += 1
 
     def _archive(self, journey: Journey) -> str:
         return str(self.queue.failed if journey.error_source else self.queue.done)
+
+
+def _shop(line: Line) -> Shop:
+    return Shop(
+        line.queue.name,
+        line.drop.inbox,
+        line.queue.settle_max_s,
+        line.carried,
+        lambda: line.drop.behind or not line.drop.scans,
+        lambda: line.drop.folders is None,
+        lambda: line.folders,
+        str(line.queue.done),
+        line.disk,
+    )

@@ -1,7 +1,7 @@
 """Record arrows from the event loop, and do not let go before they are written."""
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from hotfolder.backends.base import Unavailable
 from hotfolder.checks.names import printable
 from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, Reader
-from hotfolder.model import Clock, Journey, State
+from hotfolder.model import Batch, Clock, Journey, State
 from hotfolder.news import News
 from hotfolder.states import Event
 
@@ -32,18 +32,37 @@ class Recorder:
     async def record(self, event: Event, journey: Journey, before: State | None) -> None:
         """Write one arrow; a journal that cannot be written is tried again until it can."""
         entry = Entry(journey, event, self._clock.wall())
+        await self._written(lambda: self._journal.record(entry, before))
+        _log(event, journey, before)
+
+    async def _written(self, write: Callable[[], Future[None]]) -> None:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                await asyncio.wrap_future(self._journal.record(entry, before))
+                await asyncio.wrap_future(write())
             except OSError as problem:
                 self._tell(str(problem))
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _LAST_WAIT_S)
             else:
                 self._tell(None)
-                _log(event, journey, before)
                 return
+
+    async def begin_batch(self, batch: Batch) -> None:
+        """Write down a batch before its first document is claimed."""
+        await self._written(lambda: self._journal.begin_batch(batch))
+
+    async def end_batch(self, batch_id: str, report: str) -> None:
+        """Write down that the report of a batch lies in its archive."""
+        await self._written(lambda: self._journal.end_batch(batch_id, self._clock.wall(), report))
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Return a batch that was written down, None where it was not, or its report was removed; blocks."""
+        return self._journal.reader.batch(batch_id)
+
+    def of_batch(self, batch_id: str) -> list[Journey]:
+        """Return the documents that were claimed for a batch; blocks."""
+        return self._journal.reader.of_batch(batch_id)
 
     def known_ids(self, journey: Journey, since: float) -> "Others":
         """Return the service's ids of the other documents that were claimed within a day before `since`, or later."""

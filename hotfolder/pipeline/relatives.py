@@ -88,6 +88,10 @@ class Twins:
         """Keep a document until the one that it waits for is settled."""
         self._waiting.setdefault(kin.waits_for or "", []).append((line, kin.journey))
 
+    def holds(self, upload_id: str) -> bool:
+        """Tell whether a document waits here."""
+        return any(j.upload_id == upload_id for twins in self._waiting.values() for _, j in twins)
+
     def settled(self) -> list[tuple[Line, Journey]]:
         """Take out those whose first is final or gone, to be judged anew."""
         over = [first for first, twins in self._waiting.items() if _is_settled(first, twins[0][0])]

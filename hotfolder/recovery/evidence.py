@@ -5,14 +5,17 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from hotfolder import spool
 from hotfolder.attendants import InWork, taken_apart
+from hotfolder.batches import REPORT_BYTES, is_report, report_name
+from hotfolder.batches import read as read_report
 from hotfolder.checks.sniff import HEAD_BYTES, sniff
 from hotfolder.claims import digest_of, note_name, original_name, work_name
 from hotfolder.companions import LARGEST_BYTES, CompanionError, form_of, parse
 from hotfolder.filing import sidecar_name
-from hotfolder.model import Journey, Own, Stamp
+from hotfolder.model import Batch, Journey, Own, Stamp
 from hotfolder.recovery.rebuilt import Content, from_sidecar
 from hotfolder.recovery.table import Record
 from hotfolder.sidecar import Sidecar, read
@@ -124,6 +127,24 @@ def records_in(folders: spool.Folders, archive: str) -> dict[str, Told]:
             known = found.get(told.record.upload_id)
             if known is None or known.beside is Record.SIDECAR:
                 found[told.record.upload_id] = told
+    return found
+
+
+def reports_in(folders: spool.Folders, archive: str) -> list[tuple[Batch, float]]:
+    """Return the batches, without their documents, of the reports in an archive, and when each ended.
+
+    Moments are seconds since 1970. Raises OSError where the archive cannot be read.
+    """
+    found = []
+    with suppress(FileNotFoundError), folders.archive(archive, b"", make=False) as top:
+        for name in filter(is_report, spool.names_in(top)):
+            with suppress(OSError, ValueError, OverflowError):
+                report = read_report(spool.read_small(name, top, REPORT_BYTES))
+                began, ended = (
+                    datetime.fromisoformat(text).timestamp() for text in (report.began, report.ended)
+                )
+                batch = Batch(report.batch_id, report.queue, began, ())
+                found += [(batch, ended)] if report_name(batch) == name else []
     return found
 
 

@@ -59,6 +59,8 @@ def from_sidecar(record: Sidecar, folder: bytes, filed_name: bytes) -> Journey:
         duplicate_of=record.duplicate_of,
         supersedes=record.supersedes,
         on_error="continue" if record.response else "stop_without_record",
+        batch_id=record.batch.id if record.batch else None,
+        place=record.batch.place if record.batch else None,
         recovered=record.recovered,
         warnings=tuple(record.warnings),
     )

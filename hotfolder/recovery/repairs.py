@@ -9,6 +9,7 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.attendants import beside, fetch_again
+from hotfolder.batches import report_name
 from hotfolder.checks.names import printable
 from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, work_name
 from hotfolder.delivery import step
@@ -84,6 +85,7 @@ def recover(site: Site, now: float) -> Recovered:
     _sweep(site)
     found.going_on += deserted(site.folders, site.journal.reader.find, site.busy, now)
     if not site.known:
+        _learn_reports(site, found)
         site.journal.begin_run(site.run, now).result()  # with it, all that was learned is durable
         for archive in set(site.archives) - set(found.unread):
             remove_leftovers(site.folders, archive)
@@ -267,6 +269,14 @@ def _remember(site: Site, journey: Journey, found: Recovered) -> None:
     found.remembered += 1
     if found.remembered % _REMEMBERED_AT_ONCE == 0:
         written.result()
+
+
+def _learn_reports(site: Site, found: Recovered) -> None:
+    """Have a lost journal know the reports of batches, so that they do not stay when their time is over."""
+    for archive in set(site.archives) - set(found.unread):
+        with suppress(OSError):  # they are nobody's documents
+            for batch, ended in evidence.reports_in(site.folders, archive):
+                site.journal.learn_report(batch, ended, report_name(batch).decode())
 
 
 def _report_missing(queue: str, journey: Journey) -> None:

@@ -102,9 +102,9 @@ def page(
 
 
 def _visible(visit: Visit, files: Iterable[Imported]) -> list[Imported]:
-    """Keep what is old enough to be listed: Rossum imports asynchronously."""
+    """Keep what is old enough to be listed, Rossum importing asynchronously, and what no failed task left behind."""
     latest = time.time() - visit.world.options.rossum_lag_s
-    return [file for file in files if file.upload.at <= latest]
+    return [file for file in files if file.upload.at <= latest and not file.upload.failed]
 
 
 def _filtered(visit: Visit, found: list[Imported], number_of: Callable[[Imported], int]) -> list[Imported]:

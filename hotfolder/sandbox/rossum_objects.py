@@ -99,7 +99,8 @@ class Rossum:
         imported = self._add(upload, name, mime_type, sums, status, annotated=annotated)
         imported.fate = fate
         upload.files.append(imported)
-        self.identical.add((name, imported.sha256))
+        if not upload.failed:
+            self.identical.add((name, imported.sha256))
         return imported
 
     def add_by_hook(self, upload: Upload, name: str) -> None:

@@ -258,9 +258,8 @@ def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | N
         state, reason = status.state_of(lane, line)
         if state in {"paused", "stopped"} or (state == "offline" and reason != NOT_LOOKED_AT):
             stuck.append(f"queue {line.queue.name} is {state}: {reason}")
-            busy = busy or any(
-                j.state in FINAL and j.upload_id not in line.parked for j in line.carried.values()
-            )
+            final = (j for j in line.carried.values() if j.state in FINAL)
+            busy = busy or line.batching.due or any(j.upload_id not in line.parked for j in final)
         elif not line.open_now and _waits_for_its_hours(line):
             stuck.append(f"queue {line.queue.name}: {reason}")
         elif line.parked and not _busy(line):
@@ -299,4 +298,4 @@ def _waits_for_its_hours(line: Line) -> bool:
 
 def _busy(line: Line) -> bool:
     working = any(not j.held and j.upload_id not in line.parked for j in line.carried.values())
-    return working or line.drop.behind or bool(line.drop.inbox.counts()["waiting"])
+    return working or line.batching.due or line.drop.behind or bool(line.drop.inbox.counts()["waiting"])

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 
 from loguru import logger
@@ -10,7 +12,7 @@ from hotfolder.backends.base import Backend
 from hotfolder.journal import Journal
 from hotfolder.model import Clock
 from hotfolder.pipeline import Line
-from hotfolder.retention import Fate, Swept, sweep
+from hotfolder.retention import Fate, Swept, sweep, sweep_reports
 from hotfolder.settings.quantities import duration_text
 
 _MOST_A_ROUND, _AT_ONCE = 1024, 32
@@ -21,6 +23,8 @@ _OFFLINE_S = 5.0
 _LEAP_S, _PROBATION_S = 7 * 86_400.0, 86_400.0
 """A clock that is a week ahead of what it said when the daemon last looked is wrong, or the machine was off: time
 services put a wrong one right within a day."""
+
+_Retire = Callable[[str, float, str], Future[None]]
 
 
 class Upkeep:
@@ -71,6 +75,8 @@ class Upkeep:
             found = await self._sweep(area, now - kept_s)
             self._tell(area, Counter(found.fates.values()))
             number += len(found.fates)
+            if area == "done":
+                found.trouble = await self._reports(now - kept_s) or found.trouble
             trouble = trouble or (found.trouble and f"{area}/: {found.trouble}")
         self._change(trouble)
         shortest = min(kept_s for _, kept_s in self._kept.values())
@@ -104,7 +110,7 @@ class Upkeep:
             part, last = await asyncio.get_running_loop().run_in_executor(
                 self._line.disk, partial(self._some, area, until, frozenset(self._line.carried))
             )
-            await self._remember(part)
+            await self._remember(part, self._journal.retire)
             whole.fates |= part.fates
             whole.trouble = whole.trouble or part.trouble
             if last is None:
@@ -112,6 +118,24 @@ class Upkeep:
                 break
             self._after[area] = last
         return whole
+
+    async def _reports(self, until: float) -> str | None:
+        """Remove the reports of batches that ended up to `until`; they lie in done/. Returns what stands in the way."""
+        if self._stopping or self._line.drop.folders is None:
+            return None
+        part = await asyncio.get_running_loop().run_in_executor(
+            self._line.disk, partial(self._some_reports, until)
+        )
+        await self._remember(part, self._journal.retire_report)
+        return part.trouble
+
+    def _some_reports(self, until: float) -> Swept:
+        path, _ = self._kept["done"]
+        try:
+            batches = self._journal.reader.reported(self._line.queue.name, until, _MOST_A_ROUND)
+            return sweep_reports(self._line.folders, path, batches, until) if batches else Swept()
+        except OSError as problem:
+            return Swept(trouble=problem.strerror or str(problem))
 
     def _some(self, area: str, until: float, busy: frozenset[str]) -> tuple[Swept, tuple[float, str] | None]:
         """Remove a few; returns what came of it, and the last one that was looked at, None after the last of all."""
@@ -126,9 +150,9 @@ class Upkeep:
         more = len(rows) == _AT_ONCE
         return swept, (rows[-1][0], rows[-1][1].upload_id) if more else None
 
-    async def _remember(self, part: Swept) -> None:
+    async def _remember(self, part: Swept, retire: _Retire) -> None:
         at = self._clock.wall()
-        written = [self._journal.retire(upload_id, at, fate.value) for upload_id, fate in part.fates.items()]
+        written = [retire(its_id, at, fate.value) for its_id, fate in part.fates.items()]
         try:
             await asyncio.gather(*map(asyncio.wrap_future, written))
         except OSError as problem:  # what is not remembered is found gone the next time

@@ -134,11 +134,11 @@ class Works:
     def start(self) -> None:
         """Start every loop."""
         for _, line in self.lines():
-            self._tasks += [self._task(line.drop.run()), self._task(line.file())]
             late = Postscripts(line, self.recorder)
             line.on_filed = late.wake
             self._late.append(late)
-            self._tasks.append(self._task(late.run()))
+            loops = (line.drop.run(), line.file(), late.run(), line.batching.report())
+            self._tasks += [self._task(loop) for loop in loops]
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
 
@@ -160,6 +160,8 @@ class Works:
         for upkeep in self._upkeep:
             upkeep.stop()
         in_time = all(await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes)))
+        for _, line in self.lines():
+            line.batching.end()
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)
         for task in self._tasks:
@@ -201,7 +203,7 @@ class Works:
             for _, line in self.lines()
             for j in line.carried.values()
             if not line.filing_trouble
-        )
+        ) or any(line.batching.due for _, line in self.lines())
 
     def _task(self, work: Any) -> asyncio.Task[None]:
         return self._loop.create_task(work)
@@ -295,6 +297,8 @@ class Works:
             at_once = again and found_again.state is State.DEFERRED
             journey = replace(found_again, not_before=0.0) if at_once else found_again
             self._loop.call_soon_threadsafe(lane.resume, line, journey)
+        for batch in () if again else self.journal.reader.open_batches(queue):
+            self._loop.call_soon_threadsafe(line.batching.owe, batch)  # after its documents that go on
 
     def _site(self, lane: Lane, line: Line, folders: spool.Folders) -> Site:
         return Site(

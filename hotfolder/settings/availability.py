@@ -9,7 +9,6 @@ from hotfolder.settings.section import yaml_key
 from hotfolder.settings.yaml_source import Document
 
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "mode": ("single",),
     "wait_for": ("accepted", "imported"),
     "status_file": (None,),
     "results": (False,),

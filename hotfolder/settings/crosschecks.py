@@ -32,6 +32,9 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
                 ("queues", name, "queue_ids"),
                 "needs `recursive: true`: without it no subfolder is looked into",
             )
+        if queue.reject_identical and queue.mode == "batch":
+            text = "cannot go with `mode: batch`: Rossum compares a document only where it is alone in its request"
+            yield document.problem(("queues", name, "reject_identical"), text)
         if queue.connection not in written:
             close = difflib.get_close_matches(queue.connection, written, 1)
             yield document.problem(

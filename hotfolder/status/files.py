@@ -2,11 +2,12 @@
 
 import json
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hotfolder import spool
+from hotfolder import batches, spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
 from hotfolder.attendants import taken_apart
 from hotfolder.checks.names import printable, split
@@ -270,6 +271,8 @@ def unexplained(settings: Settings, path: bytes) -> str:
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
+        if batches.is_report(place.name):
+            return "there is no such file; the report of a batch goes when `retain` lets it go, or when somebody takes it"
         return "there is no such file, and there never was one"
     except OSError as problem:
         return f"it cannot be looked at: {problem.strerror}; ask as the service's user"
@@ -290,6 +293,8 @@ def _in_work(name: bytes) -> str:
 
 def _beside(path: bytes, name: bytes) -> str:
     """Say whether a file of an archive is a sidecar, or lies there for a document; both may need a look at all names."""
+    if batches.is_report(name):
+        return _report(path)
     with suppress(OSError):
         found = _owner_of(os.path.dirname(path), name)
         if found is not None:
@@ -302,6 +307,20 @@ def _beside(path: bytes, name: bytes) -> str:
                 if other != name and sidecar_name(other) == name:
                     return f"it is the record beside {printable(other)}"
     return "there is no record beside it, so it was not filed by the service"
+
+
+def _report(path: bytes) -> str:
+    """Say what the report of a batch tells."""
+    try:
+        with open(path, "rb") as file:
+            report = batches.read(file.read(batches.REPORT_BYTES))
+    except OSError as problem:
+        return f"it is named like the report of a batch, and cannot be read: {problem.strerror}"
+    except ValueError:
+        return "it is named like the report of a batch, and is none"
+    numbers = Counter(file.outcome for file in report.files)
+    said = ", ".join(f"{number} {outcome}" for outcome, number in numbers.items())
+    return f"it is the report of a batch of queue {report.queue} that ended at {report.ended}: {said}"
 
 
 def _owner_of(folder: bytes, name: bytes) -> bytes | None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hotfolder.audit import audited
+from hotfolder.batches import draw, render, report_name
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.journal import Entry, Journal
-from hotfolder.model import Journey, State
+from hotfolder.model import Batch, Journey, State
 from hotfolder.settings import Settings, load_settings
 from hotfolder.spool import Folders
 from hotfolder.states import Event
@@ -172,3 +173,30 @@ def test_a_claim_under_way(audit: Callable[..., list[str]], folders: Folders, jo
     assert len(audit()) == 1
     Path(folders.path, "scan.pdf").write_bytes(PDF)
     assert audit() == []
+
+
+def test_reports_of_batches(
+    audit: Callable[..., list[str]], folders: Folders, journal: Journal, settings: Settings
+) -> None:
+    """A report is no document; a file that merely has its name is one without record, wherever it came from."""
+    path = filed(folders, journal, settings)
+    batch = Batch("018bcfe5-6800-7000-8000-000000000000", "invoices", NOW, ())
+    report = path.with_name(os.fsdecode(report_name(batch)))
+    report.write_bytes(render(draw(batch, [], NOW)))
+    assert audit() == []
+    report.write_bytes(PDF)
+    assert audit() == [f"{report.name}: there is no record beside it"]
+
+
+def test_a_report_that_a_crash_cut_off(
+    audit: Callable[..., list[str]], folders: Folders, journal: Journal, settings: Settings
+) -> None:
+    """Half a report is nobody's problem as long as its batch waits for it: the next start writes it anew."""
+    path = filed(folders, journal, settings)
+    batch = Batch("018bcfe5-6800-7000-8000-000000000000", "invoices", NOW, ())
+    path.with_name(f".{batch.batch_id}.tmp").write_bytes(b"{")
+    assert len(audit()) == 1
+    journal.begin_batch(batch).result()
+    assert audit() == []
+    journal.end_batch(batch.batch_id, NOW, "report").result()
+    assert len(audit()) == 1

@@ -16,7 +16,7 @@ sidecar spool settings journal logs systemd unixsocket backends.base
 attendants companions
 backends.bodies backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
-backends.docdigitizer_links backends.policy backends.rossum_objects backends.wire
+backends.docdigitizer_links backends.policy backends.rossum_batch backends.rossum_objects backends.wire
 backends.channel
 backends.callbacks backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list
 backends.rossum_followup backends.rossum_search
@@ -25,6 +25,7 @@ backends
 arrivals
 claims delivery kinship
 filing followup settlement
+batches
 audit pipeline premises recovery redelivery retention
 status web
 service

@@ -124,7 +124,8 @@ class Workshop:
         """Run a scenario beside the pipeline, which must not end by itself."""
 
         async def beside() -> None:
-            loops = [asyncio.create_task(w) for w in (self.drop.run(), self.line.file(), self.lane.run())]
+            work = (self.drop.run(), self.line.file(), self.line.batching.report(), self.lane.run())
+            loops = [asyncio.create_task(w) for w in work]
             try:
                 await scenario()
                 assert not any(loop.done() for loop in loops)

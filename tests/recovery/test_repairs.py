@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hotfolder import spool
+from hotfolder.batches import draw, render, report_name
 from hotfolder.claims import TRIAL, note_name, secure, work_name
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.journal import Entry, Journal
-from hotfolder.model import OPEN, Answer, ErrorSource, Journey, Remote, State
+from hotfolder.model import OPEN, Answer, Batch, ErrorSource, Journey, Remote, State
 from hotfolder.recovery import Recovered, Site, recover
 from hotfolder.states import ARROWS
 from tests.builders import NOW, ORIGIN, PDF, STAMP, claimed, delivered, drop, journey, names_in, put_in_work
@@ -265,6 +266,25 @@ def test_a_record_that_cannot_be_true_keeps_no_other_from_being_learned(
     assert recover(site(journal, folders, known=False), NOW).remembered == 1
     assert journal.reader.find(good.upload_id) is not None
     assert journal.reader.find(forged.upload_id) is None
+
+
+def test_reports_of_batches_are_learned(journal: Journal, folders: spool.Folders, drop_path: Path) -> None:
+    """A lost journal knows the reports in done/ again, so that `retain` lets them go; nobody writes them anew."""
+    mine, other, forged = (
+        Batch(f"018bcfe5-6800-7000-8000-{number:012}", queue, NOW, ())
+        for number, queue in enumerate(("invoices", "orders", "invoices"))
+    )
+    (drop_path / "done").mkdir()
+    for batch in (mine, other, forged):
+        content = render(draw(batch, [], NOW + 1 if batch is not forged else NOW))
+        told = content.replace(b'"began": "2', b'"began": "x') if batch is forged else content
+        (drop_path / "done" / os.fsdecode(report_name(batch))).write_bytes(told)
+    assert recover(site(journal, folders, known=False), NOW).remembered == 0
+    assert journal.reader.reported("invoices", NOW + 1, 9) == [mine]
+    assert journal.reader.reported("invoices", NOW, 9) == []
+    assert journal.reader.reported("orders", NOW + 1, 9) == [other]  # which may file into the same folder
+    assert journal.reader.batch(mine.batch_id) is None
+    assert journal.reader.open_batches("invoices") == []
 
 
 def test_an_archive_of_two_queues_is_learned_by_each_in_part(

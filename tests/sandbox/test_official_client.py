@@ -1,5 +1,6 @@
 """The official client's models parse every answer that the sandbox gives as Rossum."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -99,6 +100,23 @@ def test_filtered_documents_are_understood(start, rossum: Ask, upload: Ask) -> N
     upload(server, "scan.pdf", PDF)
     for path in ("documents/254322", "uploads/314528"):
         assert not complaints(path, answered(rossum, server, path))
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_several_files_of_a_request_are_understood(start, rossum: Ask, looks: int) -> None:
+    """One task and one upload of several documents, in another order, one of which fails, with a mark for all of them."""
+    rules = [{"match": {"file": "bad*"}, "do": {"failed_import": True}}]
+    server = start(rules, rossum_shuffle=True, rossum_task_polls=looks, rossum_annotation_polls=looks)
+    files = [("content", (name, PDF + name.encode())) for name in ("a.pdf", "bad.pdf", "c.pdf")]
+    mark = json.dumps(
+        {"hotfolder": {"batch_id": "b", "uploads": {"a.pdf": "1", "bad.pdf": "2", "c.pdf": "3"}}}
+    )
+    sent = rossum(server, "POST", "uploads?queue=8236", files=files, data={"metadata": mark})
+    assert sent.status_code == 202
+    paths = ("tasks/315509?no_redirect=true", "uploads/314528", "documents?id=254322,254323", "annotations")
+    for path in (*paths, *paths):
+        assert not complaints(path, answered(rossum, server, path))
+    assert len(answered(rossum, server, "uploads/314528")["documents"]) == 3
 
 
 def test_the_client_itself_logs_in_and_reads_all(sandbox: SandboxServer, upload: Ask) -> None:

@@ -1,5 +1,6 @@
 """Keeping documents for a time, in a pipeline that runs."""
 
+import asyncio
 import itertools
 import os
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import pytest
 from loguru import logger
 
 from hotfolder.backends.base import Refused
+from hotfolder.claims import new_upload_id
 from hotfolder.journal import Journal, JournalError
-from hotfolder.model import Answer
+from hotfolder.model import Answer, Batch
 from hotfolder.service import upkeep as module
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import Retain
@@ -277,5 +279,27 @@ def test_a_look_that_cannot_be_noted_removes_nothing(tmp_path: Path, journal: Jo
         assert (shop.lying(), "the disk is full" in str(shop.parts.line.upkeep_trouble)) == (2, True)
         await shop.upkeep._round()
         assert (shop.lying(), shop.parts.line.upkeep_trouble) == (0, None)
+
+    shop.parts.run(scenario)
+
+
+def test_reports_of_batches_do_not_stay(tmp_path: Path, journal: Journal) -> None:
+    """A report lies in done/ as long as the documents there that were filed when its batch ended; then it goes."""
+    shop = Shop(tmp_path / "drop", journal, done_s=90 * DAY_S)
+
+    async def scenario() -> None:
+        await shop.parts.until(lambda: shop.parts.drop.scans, "open")
+        wall = shop.parts.clock.wall()
+        batch = Batch(new_upload_id(wall), "invoices", wall, ((b"", b"a.png"),))
+        await asyncio.wrap_future(journal.begin_batch(batch))
+        shop.parts.line.batching.owe(batch)
+        await shop.parts.until(lambda: not journal.reader.open_batches("invoices"), "reported")
+        await shop.after(89.9)
+        assert shop.lying() == 1
+        await shop.after(0.2)
+        assert shop.lying() == 0
+        await shop.parts.until(lambda: journal.reader.batch(batch.batch_id) is None, "known as removed")
+        assert journal.reader.reported("invoices", 1e12, 9) == []
+        assert shop.parts.line.upkeep_trouble is None
 
     shop.parts.run(scenario)

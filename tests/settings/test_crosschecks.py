@@ -170,3 +170,14 @@ def test_a_webhook_address_needs_a_service_that_takes_it(complaints, load, head)
     queue = load(f"{text}  q: {{connection: acme, queue_id: 1, {url}}}\n").queues["q"]
     assert queue.webhook_url
     assert "s3cret" not in repr(queue) + str(queue.model_dump())
+
+
+def test_identical_documents_are_not_refused_in_batches(queue_complaints, load_queue):
+    """Rossum compares only what is alone in its request; each of the two settings by itself is fine."""
+    [line] = queue_complaints("reject_identical: true\nmode: batch")
+    assert line == (
+        "9:5: queues.q.reject_identical: cannot go with `mode: batch`: "
+        "Rossum compares a document only where it is alone in its request"
+    )
+    assert load_queue("mode: batch")
+    assert load_queue("reject_identical: true")
