@@ -75,6 +75,8 @@ LAUGHS = b'<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><d><queue_id>&b;</
         ("json", b'{"metadata": {"\\udfff": 1}}', "half a character"),
         ("json", b'{"a": ' + b"9" * 5000 + b"}", "a number is too long"),
         ("json", b"[" * 60_000, "nested too deeply"),
+        ("json", b'{"metadata": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}", "nested deeper than 40 levels"),
+        ("yaml", b"metadata: {a: " + b"[" * 100 + b"]" * 100 + b"}\n", "nested deeper than 40 levels"),
         ("json", b'{"a": 1}\n{"\xff": 2}', "line 2: not in UTF-8"),
         ("json", b'{"a": "' + b"x" * LARGEST_BYTES + b'"}', "larger than 64 KiB"),
         ("yaml", b"# nothing\n", "expected keys and values"),
