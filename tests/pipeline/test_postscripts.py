@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,21 @@ def test_a_sidecar_stays_readable_however_much_is_told() -> None:
     assert record.warnings == ["more than 200 events; the later ones are in the journal alone"]
     assert len(render(record)) < 1 << 20
     assert with_events(record, JOURNEY, long) == record
+    again = with_events(record, JOURNEY, [replace(long[0], times=2), replace(long[249], times=2)])
+    assert [e.times for e in again.events] == [2] + 199 * [1]
+
+
+@pytest.mark.parametrize("levels", [0, 38])
+def test_a_body_that_takes_many_lines_is_left_out(levels: int) -> None:
+    """What is short as it came may be long as a sidecar is written: each number of a list has a line of its own."""
+    many: Any = [1] * 900
+    for _ in range(levels):
+        many = [many]
+    wide = [news(f"s{n}", NOW + n, body=json.dumps({"a": many, "n": n})) for n in range(200)]
+    record = with_events(RECORD, JOURNEY, wide)
+    assert {(e.status, e.body) for e in record.events} == {(f"s{n}", None) for n in range(200)}
+    short = with_events(RECORD, JOURNEY, [news(body=json.dumps({"a": [1] * 20}))])
+    assert short.events[0].body == {"a": [1] * 20}
 
 
 Telling = Callable[..., Any]
