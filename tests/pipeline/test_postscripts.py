@@ -18,7 +18,7 @@ from hotfolder.model import Journey
 from hotfolder.news import News
 from hotfolder.pipeline.line import Line
 from hotfolder.pipeline.postscripts import Postscripts, with_events
-from hotfolder.sidecar import draw, read, render, sidecar_schema
+from hotfolder.sidecar import draw, moment, read, render, sidecar_schema
 from tests.builders import NOW, delivered
 from tests.pipeline.workshop import Guarded, Workshop
 
@@ -69,6 +69,22 @@ def test_an_event_says_what_was_told() -> None:
     ]
     assert record.warnings == ["the service said later: exported"]
     assert record.outcome == "done"
+
+
+@pytest.mark.parametrize(("sent_to", "told"), [("8236", "8236"), ("8236", None), (None, "q9"), (None, None)])
+def test_a_queue_that_fits_or_that_nobody_names_is_no_warning(sent_to: str | None, told: str | None) -> None:
+    """DocDigitizer has no queues, and not every record names one."""
+    (event,) = with_events(RECORD, delivered(queue_id=sent_to), [news(queue_id=told)]).events
+    assert (event.queue_id, event.warning) == (told, None)
+
+
+def test_what_stands_in_the_record_outlasts_the_journal() -> None:
+    """Where the journal began anew, the earlier moment and the larger number are the ones that were true before."""
+    known = with_events(RECORD, JOURNEY, [news(at=NOW, last_at=NOW + 9, times=5)])
+    (event,) = with_events(known, JOURNEY, [news(at=NOW + 3, last_at=NOW + 4, times=1)]).events
+    assert event == known.events[0]
+    (event,) = with_events(known, JOURNEY, [news(at=NOW - 3, last_at=NOW + 20, times=6)]).events
+    assert (event.received_at, event.last_at, event.times) == (moment(NOW - 3), moment(NOW + 20), 6)
 
 
 def test_a_sidecar_stays_readable_however_much_is_told() -> None:

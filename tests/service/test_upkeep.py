@@ -136,6 +136,28 @@ def test_a_clock_that_leaps_removes_nothing(tmp_path: Path, journal: Journal, sa
     shop.parts.run(scenario)
 
 
+def test_a_clock_that_was_wrong_from_the_first_look_on_removes_nothing(
+    tmp_path: Path, journal: Journal
+) -> None:
+    """Where nobody has looked yet, what was filed last tells how late it may be; put back, a leap counts from there."""
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+
+    async def scenario() -> None:
+        await shop.deliver()
+        shop.parts.clock.ahead_s = 400 * DAY_S
+        first = Upkeep(shop.parts.line, shop.service, journal, shop.parts.clock)
+        assert await first._round() == 3600.0
+        assert shop.lying() == 2
+        first._looked_at = shop.parts.clock.wall()  # as if it had been believed
+        shop.parts.clock.ahead_s = 0.0
+        await first._round()
+        shop.parts.clock.ahead_s = 8 * DAY_S
+        await first._round()
+        assert shop.lying() == 2
+
+    shop.parts.run(scenario)
+
+
 def test_the_services_clock_is_the_later_word(tmp_path: Path, journal: Journal) -> None:
     """Where the machine's clock is ahead of the service's, the service's decides; where it is behind, its own."""
     shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
