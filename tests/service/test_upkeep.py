@@ -3,18 +3,21 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
 
 from hotfolder.backends.base import Refused
 from hotfolder.journal import Journal, JournalError
-from hotfolder.model import Answer
+from hotfolder.model import Answer, Journey
+from hotfolder.retention import Swept
 from hotfolder.service import upkeep as module
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import Retain
+from hotfolder.spool import Folders
 from hotfolder.status import state_of
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
@@ -204,13 +207,42 @@ def test_what_cannot_be_removed_is_told_once(tmp_path: Path, journal: Journal, s
         done.symlink_to("aside")
         for _ in range(2):
             await shop.after(2)
+            assert sum("past its time cannot be removed" in line for line in said) == 1
         state, reason = state_of(shop.parts.lane, shop.parts.line)
         assert (state, "past its time cannot be removed: done/: " in str(reason)) == ("active", True)
-        assert sum("past its time cannot be removed" in line for line in said) == 1
+        (told,) = [line for line in said if "past its time cannot be removed" in line]
+        assert told.startswith("ERROR queue invoices: ")
+        assert not any("can be removed again" in line for line in said)
         done.unlink()
         done.with_name("aside").rename(done)
         await shop.upkeep._round()
+        await shop.upkeep._round()
         assert (shop.lying(), state_of(shop.parts.lane, shop.parts.line)) == (0, ("active", None))
+        assert sum("old documents can be removed again" in line for line in said) == 1
+
+    shop.parts.run(scenario)
+
+
+def test_trouble_with_some_is_told_whatever_becomes_of_the_others(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round asks for a few at a time; what could not be removed among the first is not forgotten with the last."""
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+    real = module.sweep
+    first: list[str] = []
+
+    def sweep(folders: Folders, path: str, journeys: Sequence[Journey], *more: Any) -> Swept:
+        ids = [journey.upload_id for journey in journeys]
+        first.extend(ids[:1] if not first else ())
+        return Swept(trouble="bad sector") if first == ids else real(folders, path, journeys, *more)
+
+    async def scenario() -> None:
+        await shop.deliver(3)
+        monkeypatch.setattr(module, "sweep", sweep)
+        await shop.after(2)
+        assert shop.lying() == 2
+        assert "bad sector" in (shop.parts.line.upkeep_trouble or "")
 
     shop.parts.run(scenario)
 
