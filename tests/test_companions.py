@@ -66,6 +66,8 @@ LAUGHS = b'<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><d><queue_id>&b;</
         ("json", b'{"meta": {}}', "`meta` is not known"),
         ("json", b'{"metadata": [1]}', "`metadata` must hold keys and values"),
         ("json", b'{"queue_id": true}', "`queue_id` must be a whole number or text"),
+        ("json", b'{"queue_id": "a\\nb"}', "`queue_id` must be a whole number or text"),
+        ("json", b'{"metadata": {"a": 1, "b": 1, "b": 2}}', "`b` stands there twice"),
         ("json", b'{"document_class": 7}', "`document_class` must be text"),
         ("json", b'{"queue_id": "1", "queue_id": "2"}', "`queue_id` stands there twice"),
         ("json", b'{"metadata": {"a": {"b": 1, "b": 2}}}', "`b` stands there twice"),
