@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from xml.parsers import expat
 
+from hotfolder.checks.foreign import MOST_LEVELS, nests_too_deeply
 from hotfolder.model import Own
 from hotfolder.settings.problems import SettingsError
 from hotfolder.settings.yaml_source import read_yaml
@@ -40,6 +41,8 @@ def parse(content: bytes, form: str) -> Own:
         found = {"json": _json, "yaml": _yaml, "xml": _xml}[form](content)
     except RecursionError:
         raise CompanionError("it is nested too deeply") from None
+    if nests_too_deeply(found):
+        raise CompanionError(f"it is nested deeper than {MOST_LEVELS} levels")
     own = _own(found)
     if len(json.dumps(found)) > _INFLATED * LARGEST_BYTES:
         raise CompanionError("it is too large once its aliases (*) are followed")

@@ -30,7 +30,7 @@ from hotfolder.states import Event, after
 
 _KEPT_ATTEMPTS = 20
 """In the record of a document that is tried for days: its first attempts and the last ones."""
-_CONFLICT = 409
+_CONFLICT, _NOT_FOUND = 409, 404
 _NOBODY_ANSWERED, _BUSY = 504, 503
 """Status of a document that was given up where no answer gave one: nothing was heard, or only "not now"."""
 _FILE_AGAIN_S = 60.0
@@ -205,6 +205,12 @@ def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
         return received(journey, result, wait_for, now)
     if isinstance(result, Refused):
         return _refused_upload(journey, result)
+    if isinstance(result, Unauthorized) and result.scope is Scope.QUEUE:
+        named = _named_by_companion(journey)
+        if (
+            named is not None
+        ):  # its companion is wrong, not the queue's settings: nobody behind it would fail alike
+            return refused(journey, _misled(result, named))
     if isinstance(result, Uncertain):
         trouble = Trouble(str(result), retry_after_s=result.retry_after_s)
         doubted = step(
@@ -245,6 +251,20 @@ def _refused_upload(journey: Journey, refusal: Refused) -> Step:
         # The guarded repeat found an identical document: most likely our own first one.
         return Step(Event.DOUBT, step(journey, Event.DOUBT, reason=str(refusal)))
     return refused(journey, refusal)
+
+
+def _named_by_companion(journey: Journey) -> str | None:
+    """Return what a companion says of the place that its document goes to, None where it says nothing."""
+    if journey.id_source == "companion":
+        return f"`queue_id` {journey.queue_id}"
+    own = journey.own.document_class if journey.queue_id is None else None
+    return own and f"`document_class` {own}"
+
+
+def _misled(problem: Unauthorized, named: str) -> Refused:
+    """Return the refusal of a document alone that its own companion sends where the service has no such place."""
+    text = f"Its companion says {named}. Correct that or leave it out, and drop both again."
+    return Refused(Answer(problem.status or _NOT_FOUND, None, (f"{problem}.", text)))
 
 
 def refused(journey: Journey, refusal: Refused) -> Step:

@@ -239,6 +239,22 @@ def test_moves_that_a_power_cut_undid_are_done_again(
     assert {work_name(made), made.beside[0].in_work} < set(work(folders))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_came_for_the_next_of_its_name_is_not_taken(
+    journal: Journal, folders: spool.Folders, drop_path: Path, *, there: bool
+) -> None:
+    """A new companion in the drop folder belongs to a new document, also where the old one is gone."""
+    made = claimed(folders, state=State.SENDING)
+    row_of(journal, made)
+    if not there:
+        spool.remove(made.beside[0].in_work, folders.work)
+    before = work(folders)
+    drop(folders, b"scan.json", b'{"queue_id": "10"}')
+    (found,) = repaired(journal, folders)
+    assert (found.state, work(folders)) == (State.UNCERTAIN, before)
+    assert (drop_path / "scan.json").read_bytes() == b'{"queue_id": "10"}'
+
+
 @pytest.mark.parametrize("back", [set(), {b"scan.pdf"}])
 def test_a_claim_whose_row_is_lost_goes_back(
     back: set[bytes], journal: Journal, folders: spool.Folders, drop_path: Path

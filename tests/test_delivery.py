@@ -157,6 +157,29 @@ def test_wrong_credentials_pause(scope: Scope) -> None:
     assert (found.trouble.pause, found.trouble.scope) == (True, scope)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"id_source": "companion", "queue_id": "999"},
+        {"queue_id": None, "own": Own(document_class="999")},
+    ],
+)
+def test_a_companion_that_names_no_place_fails_its_document_alone(said: dict[str, Any]) -> None:
+    """The queue's other documents go elsewhere: nothing pauses for them, and the record says what to correct."""
+    missing = Unauthorized("no such place", status=404, scope=Scope.QUEUE)
+    found = came(missing, **said)
+    assert (found.event, found.trouble, found.journey.error_source) == (
+        Event.REFUSE,
+        None,
+        ErrorSource.SERVER,
+    )
+    assert found.journey.answer is not None
+    assert found.journey.answer.status_code == 404
+    assert "999" in "".join(found.journey.answer.messages or ())
+    assert came(Unauthorized("no licence", status=403), **said).trouble is not None
+    assert came(missing, queue_id="8236", own=Own({"site": "Brno"}, document_class="9")).event is Event.DEFER
+
+
 @pytest.mark.parametrize("probably_not", [True, False])
 def test_no_clear_answer_is_a_doubt(probably_not: bool) -> None:  # noqa: FBT001 — a parameter
     """What may have arrived is uncertain, asked about anew, and nothing of an older doubt is left."""

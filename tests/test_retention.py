@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,15 @@ def into_link(done: Path, name: str = "scan.pdf") -> None:
     (done / name).symlink_to("moved")
 
 
+def into_twin_link(done: Path) -> None:
+    """Put a link of the size and the times of a further file in its place."""
+    status = (done / "scan.xml").stat()
+    (done / "scan.xml").rename(done / "moved")
+    (done / "scan.xml").symlink_to("x" * status.st_size)
+    times = (status.st_atime_ns, status.st_mtime_ns)
+    os.utime(done / "scan.xml", ns=times, follow_symlinks=False)
+
+
 HANDS: dict[str, tuple[Callable[[Path], Any], Fate]] = {
     "another content": (swap, Fate.CHANGED),
     "a longer content": (lambda d: (d / "scan.pdf").write_bytes(PDF + b" "), Fate.CHANGED),
@@ -121,6 +131,7 @@ HANDS: dict[str, tuple[Callable[[Path], Any], Fate]] = {
     "a folder of its name": (into_folder, Fate.CHANGED),
     "another version of a further file": (rewrite, Fate.CHANGED),
     "a link to a further file": (lambda d: into_link(d, "scan.xml"), Fate.CHANGED),
+    "a link that looks like a further file": (into_twin_link, Fate.CHANGED),
     "the document taken alone": (lambda d: (d / "scan.pdf").unlink(), Fate.CHANGED),
     "no record": (lambda d: (d / "scan.pdf.json").unlink(), Fate.GONE),
     "a record that is a link": (lambda d: into_link(d, "scan.pdf.json"), Fate.GONE),
@@ -147,6 +158,21 @@ def test_what_people_have_had_in_their_hands_stays(hand: str, folders: spool.Fol
     before = lying(done)
     assert swept(folders, made) == Swept({made.upload_id: fate})
     assert lying(done) == before
+
+
+def test_a_document_that_was_never_read_is_known_by_its_time(folders: spool.Folders, done: Path) -> None:
+    """Where no digest was taken, size and time of change tell whether it is what was filed."""
+    made = rest(folders, name=b"a.pdf")
+    unread = [replace(made, sha256=None, name=name, filed_name=name) for name in (b"a.pdf", b"b.pdf")]
+    record = json.loads((done / "a.pdf.json").read_text())
+    record["file"]["sha256"] = None
+    filed_ns = round(datetime.fromisoformat(record["file"]["modified_at"]).timestamp() * 1e9)
+    (done / "b.pdf").write_bytes(PDF)
+    for name, off_ns in (("a.pdf", 1_000_000), ("b.pdf", 3_000_000)):
+        (done / f"{name}.json").write_text(json.dumps(record))
+        os.utime(done / name, ns=(filed_ns, filed_ns + off_ns))
+    assert swept(folders, unread[0]).fates == {made.upload_id: Fate.REMOVED}
+    assert swept(folders, unread[1]).fates == {made.upload_id: Fate.CHANGED}
 
 
 def test_a_subfolder_that_is_a_link_now(folders: spool.Folders, done: Path) -> None:

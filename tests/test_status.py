@@ -28,6 +28,7 @@ from hotfolder.status import (
     state_of,
     unexplained,
 )
+from hotfolder.status.places import own_folders
 from tests.builders import NOW, PDF, claimed, delivered, journey, put_in_work, without_privileges
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
@@ -292,6 +293,23 @@ def test_a_file_below_a_folder(
     if rule and folder:
         assert rule in (found.rule or "")
         assert f"lies in {folder}" in found.reason
+
+
+def test_an_archive_that_was_moved_elsewhere_is_not_sent_again(settings: Settings, tmp_path: Path) -> None:
+    """What was filed into failed/ of the drop folder stays there, though the queue files elsewhere now, and is told of."""
+    old = tmp_path / "invoices" / "failed"
+    old.mkdir()
+    (old / "a.png").write_bytes(picture())
+    queue = settings.queues["invoices"].model_copy(update={"recursive": True})
+    assert own_folders(queue) == {b".hotfolder", b"done", b"failed"}
+    path = os.fsencode(old / "a.png")
+    place = place_of(settings, path)
+    assert place is not None
+    assert place.area == "drop"
+    found = explain(replace(place, queue=queue), path, None, None, None)
+    assert found is not None
+    assert found.state == "ignored"
+    assert "done/ and failed/ of a drop folder" in (found.rule or "")
 
 
 def test_a_link_above_the_drop_folder(settings: Settings, tmp_path: Path) -> None:

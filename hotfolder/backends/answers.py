@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from hotfolder.backends import paths
+from hotfolder.checks.foreign import loads, nests_too_deeply, pruned
 
 MESSAGE_CHARS = 500
 """Longest message kept; product documentation, C.1: "else first 500 characters of the body"."""
@@ -92,17 +93,16 @@ class Secrets:
         return text
 
 
-def _no_number(name: str) -> None:
-    """Read NaN and infinities, which are no JSON and would make the sidecar none, as null."""
-    del name
-
-
 def parse(content: bytes) -> Any:
-    """Return the JSON document, None where the bytes are none; a hostile one is no error either."""
+    """Return the JSON document, None where the bytes are none; a hostile one is no error either.
+
+    What others have written into a list nests as they like; null stands for what could not be kept.
+    """
     try:
-        return json.loads(content, parse_constant=_no_number)
+        found = loads(content)
     except (ValueError, RecursionError):
         return None
+    return pruned(found) if nests_too_deeply(found) else found
 
 
 def clean(text: str, secrets: Secrets) -> str:

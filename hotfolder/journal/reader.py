@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from hotfolder.journal.rows import load, plan_of
 from hotfolder.journal.schema import JournalError, connect
@@ -45,6 +45,12 @@ SELECT updated_at, journey FROM documents
 WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND state = 'filed' AND retired_at IS NULL
 AND updated_at <= ? AND (updated_at, upload_id) > (?, ?)
 ORDER BY updated_at, upload_id LIMIT ?
+"""
+_LOOKED_THROUGH = """
+SELECT coalesce(
+    (SELECT looked_at FROM upkeep WHERE queue = ?),
+    (SELECT max(updated_at) FROM documents WHERE queue = ? AND state = 'filed' AND retired_at IS NULL)
+)
 """
 
 
@@ -120,9 +126,12 @@ class Reader:
         return rows[0] if rows and rows[0][0] is not None else None
 
     def looked_through(self, queue_name: str) -> float | None:
-        """Return what the clock said (seconds since 1970) when a queue's archives were last looked through."""
-        rows = self._rows("SELECT looked_at FROM upkeep WHERE queue = ?", (queue_name,))
-        return rows[0][0] if rows else None
+        """Return what the clock said (seconds since 1970) when a queue's archives were last looked through.
+
+        Where they never were: when the newest in them was filed, None where nothing lies there.
+        """
+        (row,) = self._rows(_LOOKED_THROUGH, (queue_name, queue_name))
+        return cast("float | None", row[0])
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""

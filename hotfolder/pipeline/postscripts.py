@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 from loguru import logger
 
@@ -24,8 +25,9 @@ _GATHER_S = 0.2
 """How long a piece of news waits for others, so that many of one document are one write."""
 _LOOK_AGAIN_S = 5.0
 """Where an archive could not be written, or is away."""
-_MOST_EVENTS = 200
-"""In one sidecar: with bodies of 2,048 characters it stays below the 1 MiB that is read of one; a life has some ten."""
+_MOST_EVENTS, _LARGEST_BODY_BYTES = 200, 3072
+"""In one sidecar, and of one body as it stands there: together below the 1 MiB that is read of a sidecar; a life has
+some ten, of two hundred bytes."""
 
 Told = tuple[Journey, News]
 
@@ -64,8 +66,15 @@ def _event(news: News, journey: Journey) -> EventRecord:
         status=news.status,
         queue_id=news.queue_id,
         warning=f"it was sent to queue {journey.queue_id}" if strange else None,
-        body=None if news.body is None else json.loads(news.body),
+        body=_body(news),
     )
+
+
+def _body(news: News) -> Any:
+    """Return the record as it came, None where it is long; a list of numbers takes a line for each."""
+    body = None if news.body is None else json.loads(news.body)
+    as_it_stands = json.dumps({"events": [{"body": body}]}, ensure_ascii=False, indent=2)
+    return body if len(as_it_stands.encode("utf-8", "replace")) <= _LARGEST_BODY_BYTES else None
 
 
 def _identity(event: EventRecord) -> tuple[str | None, ...]:

@@ -59,7 +59,7 @@ class Probes:
 
     async def _line(self, line: Line) -> None:
         try:
-            await self._ask(line, (line.origin.queue_id,) if line.origin.queue_id else ())
+            await self._ask(line, _ids(line))
         finally:
             self._under_way.discard(line)
 
@@ -84,3 +84,10 @@ class Probes:
             self._ways.trouble(line, Trouble(f"{line.claim_trouble or problem}", scope=Scope.QUEUE))
         finally:
             self._under_way.discard(line)
+
+
+def _ids(line: Line) -> tuple[str, ...]:
+    """Return the service's queues that the settings name for a queue: any of them may be what is wrong."""
+    first = (line.origin.queue_id,) if line.origin.queue_id else ()
+    more = () if line.origin.id_source == "override" else line.queue.queue_ids.values()
+    return tuple(dict.fromkeys((*first, *more)))

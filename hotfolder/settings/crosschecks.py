@@ -47,8 +47,8 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
                 ("queues", name, "queue_id"),
                 f"is missing: connection `{queue.connection}` needs the id of the service's own queue",
             )
-        if "{secret}" in (queue.webhook_url or "") and not _has_webhook_secret(settings, queue.connection):
-            text = f"{{secret}} stands for `webhook.secret` of connection `{queue.connection}`, which is not given"
+        if "{secret}" in (queue.webhook_url or "") and (fault := _secret_fault(settings, queue.connection)):
+            text = f"{{secret}} stands for `webhook.secret` of connection `{queue.connection}`, which {fault}"
             yield document.problem(("queues", name, "webhook_url"), text)
         if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
             text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
@@ -67,9 +67,17 @@ def _needs_queue_id(connection: Any) -> bool:
     return kind is not None and kind.needs_queue_id
 
 
-def _has_webhook_secret(settings: Settings, connection: str) -> bool:
+def _secret_fault(settings: Settings, connection: str) -> str:
+    """Say why a secret in the address would not do, nothing where it does."""
     known = settings.connections.get(connection)
-    return known is None or (known.webhook is not None and known.webhook.secret is not None)
+    if known is None:
+        return ""
+    if known.webhook is None or known.webhook.secret is None:
+        return "is not given"
+    header = known.webhook.header
+    return (
+        f"is asked for in the header {header}, and nowhere else; leave one of the two out" if header else ""
+    )
 
 
 def _takes_webhook_url(connection: Any) -> bool:

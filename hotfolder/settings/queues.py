@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from hotfolder.checks.names import IgnoreRules
+from hotfolder.checks.templates import fill
 from hotfolder.schedule import Schedule, parse
 from hotfolder.settings.addresses import FolderPath, WebAddress
 from hotfolder.settings.connections import QueueId
@@ -23,6 +25,8 @@ MEDIA_TYPES = {
 SYNONYMS = {"jpg": "jpeg", "tif": "tiff"}
 DAY_S = 86_400.0
 SETTLE_MAX_S = 120.0
+_SAMPLE = b"document.pdf"
+"""A name of a document, to see what a template makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ def _with_name(template: str) -> str:
     if "/" in template:
         raise ValueError("expected a name without /: the file lies beside its document")
     return template
+
+
+def _marker(template: str) -> str:
+    if template == "{name}.json":
+        raise ValueError("`{name}.json` is the sidecar's name; write for example `{name}.ready`")
+    ending = template.lower().rpartition(".")[2]
+    if ending in MEDIA_TYPES.keys() | SYNONYMS.keys():
+        raise ValueError("documents end so, and markers are removed; write for example `{name}.ready`")
+    return _with_name(template)
 
 
 def _companion(template: str) -> str:
@@ -160,7 +173,7 @@ class Queue(Section):
     """Take subfolders too, mirrored under done/ and failed/."""
     ignore: tuple[Text, ...] = ()
     """Globs of names to leave alone, on top of the built-in list."""
-    ready_marker: Annotated[Text, AfterValidator(_with_name)] | None = None
+    ready_marker: Annotated[Text, AfterValidator(_marker)] | None = None
     """Name of the file that says that a document is complete, such as {name}.ready."""
     companion: Annotated[Text, AfterValidator(_companion)] | None = None
     """Name of the file with metadata of one document, such as {stem}.json."""
@@ -209,6 +222,18 @@ class Queue(Section):
         while folder and folder not in ids:
             folder = folder.rpartition(b"/")[0]
         return ids.get(folder)
+
+    @field_validator("ready_marker", "companion")
+    @classmethod
+    def _not_left_alone(cls, template: str | None, info: ValidationInfo) -> str | None:
+        if template is None:
+            return None
+        if template == info.data.get("ready_marker"):
+            raise ValueError("is `ready_marker` too; one file cannot be both")
+        rule = IgnoreRules(info.data.get("ignore", ())).match(fill(template, _SAMPLE))
+        if rule is not None:
+            raise ValueError(f"files of such names are left alone: {rule}")
+        return template
 
     @field_validator("settle_max_s")
     @classmethod

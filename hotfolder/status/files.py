@@ -20,7 +20,16 @@ from hotfolder.pipeline import Lane, Line
 from hotfolder.retention import Fate
 from hotfolder.settings import Settings
 from hotfolder.sidecar import moment, read
-from hotfolder.status.places import Place, empty_inbox, opened, place_of, resolved, rules_of, tops_of
+from hotfolder.status.places import (
+    Place,
+    empty_inbox,
+    opened,
+    own_folders,
+    place_of,
+    resolved,
+    rules_of,
+    tops_of,
+)
 from hotfolder.status.queues import TOLD, state_of
 
 _IN_WORDS = {
@@ -33,6 +42,9 @@ _IN_WORDS = {
     State.REFUSED: "it is refused and is being filed",
     State.RETURNED: "it was put back into the drop folder",
 }
+
+
+_OWN = "done/ and failed/ of a drop folder (nothing in them is a new document, wherever this queue files now)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +208,8 @@ def _on_disk(place: Place, file: str) -> Explanation | None:
     """Judge a file as it lies there, for want of a daemon that has watched it, and the folders on the way to it."""
     queue, parts = place.queue, os.path.join(place.folder, place.name).split(b"/")
     inbox = empty_inbox(queue)
+    if len(parts) > 1 and parts[0] in own_folders(queue):
+        return Explanation(file, queue.name, "ignored", _OWN, None, _OWN)
     steps = [(b"/".join(parts[:number]), part) for number, part in enumerate(parts)]
     try:
         with opened(queue) as top:

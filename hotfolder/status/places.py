@@ -12,6 +12,9 @@ from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import Rules
 from hotfolder.settings import Queue, Settings
 
+_USUAL = (b"done", b"failed")
+"""Where archives are unless the configuration says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -79,10 +82,14 @@ def _ancestors(path: bytes) -> Iterator[bytes]:
 
 
 def own_folders(queue: Queue) -> frozenset[bytes]:
-    """Return the names at the top of a drop folder that belong to the service."""
+    """Return the names at the top of a drop folder that belong to the service.
+
+    The usual names of archives always do: where `done` or `failed` was moved elsewhere, what an earlier configuration
+    filed there is not sent again.
+    """
     below = (os.path.relpath(archive, queue.folder) for archive in (queue.done, queue.failed))
     inside = {os.fsencode(path.split("/")[0]) for path in below if path.split("/")[0] != ".."}
-    return frozenset({spool.WORK_FOLDER, *inside})
+    return frozenset({spool.WORK_FOLDER, *_USUAL, *inside})
 
 
 @contextmanager

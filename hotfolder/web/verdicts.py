@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from hotfolder.backends.paths import text
+from hotfolder.checks.foreign import loads, nests_too_deeply
 from hotfolder.checks.names import escaped, printable
 from hotfolder.news import News
 from hotfolder.settings import Webhook
@@ -131,7 +132,7 @@ def _told(door: Door, call: Call, now: float) -> News | Rejection:
 def _records(call: Call, *, signed: bool) -> Iterator[Mapping[str, Any]]:
     """Yield what may be the record: the body as JSON or as a form, then the query; of a signed call the body alone."""
     try:
-        body = json.loads(call.body, parse_constant=lambda _: None)
+        body = loads(call.body)
     except (ValueError, RecursionError):
         body = _form(call.body.decode("utf-8", "replace"))
     if isinstance(body, dict):
@@ -175,6 +176,8 @@ def _quiet(door: Door, words: str | None) -> str | None:
 
 def _kept(door: Door, record: Mapping[str, Any]) -> str | None:
     """Return a record as JSON that a sidecar can hold, None where nothing is left of it."""
+    if nests_too_deeply(record):
+        return None
     kept = _blotted(door, escaped(json.dumps(record, ensure_ascii=False)))
     try:
         json.loads(kept)

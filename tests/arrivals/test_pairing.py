@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfolder.arrivals import Arrival, Custom, Inbox, Pairing
-from hotfolder.arrivals.pairing import COMPANION_RULE, Key, Reading
+from hotfolder.arrivals.pairing import COMPANION_RULE, MARKER_RULE, Key, Reading
 from hotfolder.checks.names import IgnoreRules
 from hotfolder.checks.readiness import RECORD_RULE, Ready, Unfit
 from hotfolder.model import Own
@@ -220,6 +221,66 @@ def test_an_unfit_document_takes_its_companion_along() -> None:
     look(inbox, 101, media_type="text/plain", looks_like="plain text")
     found = {arrival.name: len(arrival.attendants) for arrival in inbox.ready}
     assert found == {b"scan.pdf": 1, b"alone.pdf": 0}
+
+
+def test_what_is_refused_anyway_waits_for_nothing_else() -> None:
+    """Neither for its companion to be mended nor for a queue to be named; what is told is its own fault."""
+    inbox = box(has_queue=lambda *_: False)
+    put(inbox, b"scan.pdf", 100)
+    put(inbox, b"scan.json", 100)
+    flaw = Reading(stamp(0), flaw="line 3: not valid JSON")
+    look(inbox, 101, flaw, media_type="text/plain", looks_like="plain text")
+    arrival = taken(inbox)
+    assert isinstance(arrival.verdict, Unfit)
+    assert arrival.verdict.answer.status_code == 415
+
+
+def test_a_marker_is_waited_for_and_goes_along() -> None:
+    """However long it takes, also by what is refused; it is no document itself, and no companion is read of it."""
+    inbox = box(None, timeout_s=1.0, marker="{name}.ready")
+    marker = (b"", b"scan.pdf.ready")
+    put(inbox, b"scan.pdf", 100)
+    look(inbox, 9_000, media_type="text/plain")
+    assert "waits for its marker scan.pdf.ready" in inbox.entries[KEY].reason
+    put(inbox, marker[1], 9_001)
+    assert inbox.entries[marker].rule == MARKER_RULE
+    look(inbox, 9_002)
+    arrival = taken(inbox)
+    assert arrival.keys == [KEY, marker]
+    assert [one.kept for one in arrival.attendants] == [False]
+
+
+def test_a_marker_that_goes_again_ends_it() -> None:
+    """Whoever takes the marker away before the claim has more to add."""
+    inbox = box(None, marker="{name}.ready")
+    put(inbox, b"scan.pdf", 100)
+    put(inbox, b"scan.pdf.ready", 100)
+    look(inbox, 101)
+    assert ready(inbox) == [KEY]
+    inbox.forget((b"", b"scan.pdf.ready"))
+    look(inbox, 102)
+    assert ready(inbox) == []
+
+
+@pytest.mark.parametrize(
+    ("companion", "timeout_s", "now", "documents", "alone"),
+    [
+        ("{stem}.json", 600.0, 700.0, {}, True),
+        ("{stem}.json", 600.0, 699.0, {}, False),
+        ("{stem}.json", None, 9e9, {}, False),
+        (None, 600.0, 700.0, {}, False),
+        ("{stem}.json", 600.0, 700.0, {KEY: 1}, False),
+        ("{stem}.json", 600.0, 700.0, {(b"sub", b"scan.pdf"): 1, (b"", b"other.pdf"): 1}, True),
+    ],
+)
+def test_when_a_companion_is_alone(
+    companion: str | None, timeout_s: float | None, now: float, documents: dict[Key, int], *, alone: bool
+) -> None:
+    """Once the time-out is over and no document of its folder makes its name."""
+    pairing = Pairing(Custom(companion, timeout_s, marker="{stem}.json"))
+    pairing.saw(BESIDE, stamp(0), 100.0)
+    assert pairing.is_alone(BESIDE, {BESIDE: 1, **documents}, now) is alone
+    assert not pairing.is_alone((b"", b"gone.json"), {}, 9e9)
 
 
 def test_a_record_of_ours_is_no_companion() -> None:

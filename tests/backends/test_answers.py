@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfolder.backends.answers import MESSAGE_CHARS, Reply, Secrets, clean, error_key, messages, parse
+from hotfolder.checks.foreign import nests_too_deeply
 
 PATHS = ("detail", "messages[].text", "messages[]")
 
@@ -95,6 +96,21 @@ def test_no_answer_breaks_the_reading(content: bytes, status: int) -> None:
 def test_hostile_json(content: str) -> None:
     """Endless nesting and endless numbers are no JSON for us."""
     assert parse(content.encode()) is None
+
+
+def test_json_that_could_not_be_written_or_read_again() -> None:
+    """What nests deeper than a row is read back, and what would become an infinity, is null; the rest is kept."""
+    deep = b'{"a": [1, ' + b"[" * 300 + b"]" * 300 + b'], "b": 2}'
+    document = parse(deep)
+    assert (document["a"][0], document["b"]) == (1, 2)
+    assert not nests_too_deeply(document)
+    assert parse(b"[" * 40 + b"]" * 40) == json.loads("[" * 40 + "]" * 40)
+    assert parse(b'{"a": 1e999, "b": -1e999, "c": NaN, "d": 0.5}') == {
+        "a": None,
+        "b": None,
+        "c": None,
+        "d": 0.5,
+    }
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,15 @@ def test_a_walk_that_goes_wrong(answers: list[tuple[str, str]], kept: int, says:
     assert len(found) == kept
 
 
+@pytest.mark.parametrize("last", ["", "c1"])
+def test_a_last_page_needs_no_cursor_of_its_own(last: str) -> None:
+    """Where no more is announced the list has ended, whatever the cursor is."""
+    asked, script = paged(("true", "c1"), ("false", last))
+    with Scripted(script) as server, closing(DocDigitizer(docdigitizer(server.origin))) as backend:
+        assert [one["id"] for one in documents(backend._channel)] == ["d1", "d2"]
+    assert len(asked) == 2
+
+
 def test_a_list_without_end() -> None:
     """A list that always announces more is left after a hundred pages."""
     asked, script = paged(*(("true", f"c{n}") for n in range(PAGES_MAX + 5)))

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotfolder.checks.foreign import MOST_LEVELS, nests_too_deeply
 from hotfolder.claims import id_floor
 from hotfolder.journal import DamagedError, Entry, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.rows import dump, load
-from hotfolder.model import Answer, Attempt, Earlier, ErrorSource, Ground, Journey, Remote, Stamp, State
+from hotfolder.model import Answer, Attempt, Earlier, ErrorSource, Ground, Journey, Own, Remote, Stamp, State
 from hotfolder.states import Event, ForbiddenArrowError
 from tests.builders import DEADLINE_S, NOW, delivered, journey
 
@@ -341,6 +342,17 @@ JOURNEYS = st.builds(
 @given(JOURNEYS)
 def test_every_journey_survives_the_journal(made: Journey) -> None:
     """Whatever a journey holds, it is read as it was written."""
+    assert load(dump(made)) == made
+
+
+def test_a_journey_with_the_deepest_of_what_others_write_is_read_again() -> None:
+    """A companion and a service's objects that are just taken do not make a row that nothing can read."""
+    deep: object = None
+    for _ in range(MOST_LEVELS - 1):
+        deep = [deep]
+    whole = {"metadata": deep}
+    assert not nests_too_deeply(whole)
+    made = journey(own=Own(metadata=whole), remote=Remote(objects={"task": whole}))
     assert load(dump(made)) == made
 
 

@@ -125,8 +125,11 @@ def test_wrong_credentials(scope: Scope, workshop: Opening) -> None:
 
 
 def test_a_queue_of_the_service_that_is_wrong(workshop: Opening) -> None:
-    """A pause that concerns the queue alone pauses the queue, not the connection, and ends by itself."""
-    shop = workshop()
+    """A pause that concerns the queue alone pauses the queue, not the connection, and ends by itself.
+
+    The service is asked for all queues that subfolders may lead to: any of them may be the wrong one.
+    """
+    shop = workshop(queue_ids={"paid": "9", "old": "8236"})
     shop.backend.fail(Unauthorized("no such queue", status=404, scope=Scope.QUEUE))
 
     async def scenario() -> None:
@@ -137,6 +140,7 @@ def test_a_queue_of_the_service_that_is_wrong(workshop: Opening) -> None:
 
     shop.run(scenario)
     assert len(shop.backend.kept) == 1
+    assert shop.backend.asked == [("8236", "9")]
 
 
 def test_a_pause_is_probed_by_one(workshop: Opening) -> None:

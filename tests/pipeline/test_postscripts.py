@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hotfolder.model import Journey
 from hotfolder.news import News
 from hotfolder.pipeline.line import Line
 from hotfolder.pipeline.postscripts import Postscripts, with_events
-from hotfolder.sidecar import draw, read, render, sidecar_schema
+from hotfolder.sidecar import draw, moment, read, render, sidecar_schema
 from tests.builders import NOW, delivered
 from tests.pipeline.workshop import Guarded, Workshop
 
@@ -70,6 +71,22 @@ def test_an_event_says_what_was_told() -> None:
     assert record.outcome == "done"
 
 
+@pytest.mark.parametrize(("sent_to", "told"), [("8236", "8236"), ("8236", None), (None, "q9"), (None, None)])
+def test_a_queue_that_fits_or_that_nobody_names_is_no_warning(sent_to: str | None, told: str | None) -> None:
+    """DocDigitizer has no queues, and not every record names one."""
+    (event,) = with_events(RECORD, delivered(queue_id=sent_to), [news(queue_id=told)]).events
+    assert (event.queue_id, event.warning) == (told, None)
+
+
+def test_what_stands_in_the_record_outlasts_the_journal() -> None:
+    """Where the journal began anew, the earlier moment and the larger number are the ones that were true before."""
+    known = with_events(RECORD, JOURNEY, [news(at=NOW, last_at=NOW + 9, times=5)])
+    (event,) = with_events(known, JOURNEY, [news(at=NOW + 3, last_at=NOW + 4, times=1)]).events
+    assert event == known.events[0]
+    (event,) = with_events(known, JOURNEY, [news(at=NOW - 3, last_at=NOW + 20, times=6)]).events
+    assert (event.received_at, event.last_at, event.times) == (moment(NOW - 3), moment(NOW + 20), 6)
+
+
 def test_a_sidecar_stays_readable_however_much_is_told() -> None:
     """Beyond two hundred events there is one warning, and the file stays below what is read of one."""
     long = [news(f"s{n}", NOW + n, body=json.dumps({"x": "ž" * 330, "n": n})) for n in range(250)]
@@ -78,6 +95,21 @@ def test_a_sidecar_stays_readable_however_much_is_told() -> None:
     assert record.warnings == ["more than 200 events; the later ones are in the journal alone"]
     assert len(render(record)) < 1 << 20
     assert with_events(record, JOURNEY, long) == record
+    again = with_events(record, JOURNEY, [replace(long[0], times=2), replace(long[249], times=2)])
+    assert [e.times for e in again.events] == [2] + 199 * [1]
+
+
+@pytest.mark.parametrize("levels", [0, 38])
+def test_a_body_that_takes_many_lines_is_left_out(levels: int) -> None:
+    """What is short as it came may be long as a sidecar is written: each number of a list has a line of its own."""
+    many: Any = [1] * 900
+    for _ in range(levels):
+        many = [many]
+    wide = [news(f"s{n}", NOW + n, body=json.dumps({"a": many, "n": n})) for n in range(200)]
+    record = with_events(RECORD, JOURNEY, wide)
+    assert {(e.status, e.body) for e in record.events} == {(f"s{n}", None) for n in range(200)}
+    short = with_events(RECORD, JOURNEY, [news(body=json.dumps({"a": [1] * 20}))])
+    assert short.events[0].body == {"a": [1] * 20}
 
 
 Telling = Callable[..., Any]

@@ -49,6 +49,8 @@ class Guarded(Memory):
         super().__init__(asks)
         self.locked = False
         self.checks = 0
+        self.asked: list[tuple[str, ...]] = []
+        """The queues that each question was about."""
         self.finds = 0
         self.find_fails = False
         self.may_answer = threading.Event()
@@ -71,6 +73,7 @@ class Guarded(Memory):
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
         """Refuse while locked."""
         self.checks += 1
+        self.asked.append(queue_ids)
         assert self.may_answer.wait(DEADLINE_S)
         if self.locked:
             raise Unauthorized("the password is wrong", status=401)

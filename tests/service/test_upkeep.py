@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -13,10 +14,12 @@ from loguru import logger
 from hotfolder.backends.base import Refused
 from hotfolder.claims import new_upload_id
 from hotfolder.journal import Journal, JournalError
-from hotfolder.model import Answer, Batch
+from hotfolder.model import Answer, Batch, Journey
+from hotfolder.retention import Swept
 from hotfolder.service import upkeep as module
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.settings import Retain
+from hotfolder.spool import Folders
 from hotfolder.status import state_of
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
@@ -139,6 +142,28 @@ def test_a_clock_that_leaps_removes_nothing(tmp_path: Path, journal: Journal, sa
     shop.parts.run(scenario)
 
 
+def test_a_clock_that_was_wrong_from_the_first_look_on_removes_nothing(
+    tmp_path: Path, journal: Journal
+) -> None:
+    """Where nobody has looked yet, what was filed last tells how late it may be; put back, a leap counts from there."""
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+
+    async def scenario() -> None:
+        await shop.deliver()
+        shop.parts.clock.ahead_s = 400 * DAY_S
+        first = Upkeep(shop.parts.line, shop.service, journal, shop.parts.clock)
+        assert await first._round() == 3600.0
+        assert shop.lying() == 2
+        first._looked_at = shop.parts.clock.wall()  # as if it had been believed
+        shop.parts.clock.ahead_s = 0.0
+        await first._round()
+        shop.parts.clock.ahead_s = 8 * DAY_S
+        await first._round()
+        assert shop.lying() == 2
+
+    shop.parts.run(scenario)
+
+
 def test_the_services_clock_is_the_later_word(tmp_path: Path, journal: Journal) -> None:
     """Where the machine's clock is ahead of the service's, the service's decides; where it is behind, its own."""
     shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
@@ -185,13 +210,42 @@ def test_what_cannot_be_removed_is_told_once(tmp_path: Path, journal: Journal, s
         done.symlink_to("aside")
         for _ in range(2):
             await shop.after(2)
+            assert sum("past its time cannot be removed" in line for line in said) == 1
         state, reason = state_of(shop.parts.lane, shop.parts.line)
         assert (state, "past its time cannot be removed: done/: " in str(reason)) == ("active", True)
-        assert sum("past its time cannot be removed" in line for line in said) == 1
+        (told,) = [line for line in said if "past its time cannot be removed" in line]
+        assert told.startswith("ERROR queue invoices: ")
+        assert not any("can be removed again" in line for line in said)
         done.unlink()
         done.with_name("aside").rename(done)
         await shop.upkeep._round()
+        await shop.upkeep._round()
         assert (shop.lying(), state_of(shop.parts.lane, shop.parts.line)) == (0, ("active", None))
+        assert sum("old documents can be removed again" in line for line in said) == 1
+
+    shop.parts.run(scenario)
+
+
+def test_trouble_with_some_is_told_whatever_becomes_of_the_others(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round asks for a few at a time; what could not be removed among the first is not forgotten with the last."""
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+    real = module.sweep
+    first: list[str] = []
+
+    def sweep(folders: Folders, path: str, journeys: Sequence[Journey], *more: Any) -> Swept:
+        ids = [journey.upload_id for journey in journeys]
+        first.extend(ids[:1] if not first else ())
+        return Swept(trouble="bad sector") if first == ids else real(folders, path, journeys, *more)
+
+    async def scenario() -> None:
+        await shop.deliver(3)
+        monkeypatch.setattr(module, "sweep", sweep)
+        await shop.after(2)
+        assert shop.lying() == 2
+        assert "bad sector" in (shop.parts.line.upkeep_trouble or "")
 
     shop.parts.run(scenario)
 

@@ -68,3 +68,5 @@ def test_a_secret_in_the_address_needs_one(complaints, load, head):
     assert "queues.q.webhook_url: {secret} stands for `webhook.secret` of connection `acme`" in line
     text = head.replace("t0ken-of-acme}", "t0ken-of-acme, webhook: {secret: s3cret}}") + queue + LISTEN
     assert load(text).queues["q"].webhook_url.endswith("/{secret}")
+    [line] = complaints(text.replace("secret: s3cret", "secret: s3cret, header: X-Proof"))
+    assert "is asked for in the header X-Proof, and nowhere else" in line

@@ -227,3 +227,11 @@ def test_secrets_and_controls_do_not_come_through() -> None:
     json.dumps(json.loads(news.body or "")).encode("utf-8", "strict")
     assert told(PLAIN, call({**RECORD, "note": "x" * 3000})).body is None
     assert SECRET not in repr(PLAIN) + repr(call())
+
+
+def test_a_record_leaves_the_sidecar_readable() -> None:
+    """An infinity is null, and a record that nests deeper than a sidecar is read back is taken without its body."""
+    endless = told(PLAIN, call(body=b'{"id": "d1", "status": "x", "n": 1e999}'))
+    assert json.loads(endless.body or "") == {"id": "d1", "status": "x", "n": None}
+    deep = told(PLAIN, call(body=b'{"id": "d1", "status": "x", "n": ' + b"[" * 300 + b"]" * 300 + b"}"))
+    assert (deep.document_id, deep.body) == ("d1", None)
