@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from hotfolder.model import Answer, ErrorSource, Remote
 
@@ -164,6 +164,8 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     imported: bool = False
     """The import is over, what is left is people's work: questions may be rarer."""
+    rejected: bool = False
+    """The service or a person turned the document down after its import; a warning says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +244,13 @@ class Backend(ABC):
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
 
-    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
-        """Return what the service found in a document that it is done with, as JSON; None: there is nothing to have.
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write what the service found in a document that it is done with into a file, as JSON; False: nothing is there.
 
-        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        After False and after an error the file holds anything. Raises `CannotTell`, `Unavailable` or `Unauthorized`.
         """
-        del receipt, parcel
-        return None
+        del receipt, parcel, into
+        return False
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """Yield up to `limit` documents that a queue of the service holds, the newest first where it can be asked so.
