@@ -199,6 +199,7 @@ def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> S
         accepted_status=receipt.status if journey.accepted_status is None else journey.accepted_status,
         accepted_at=now if journey.accepted_at is None else journey.accepted_at,
         told_at=now,
+        imported=receipt.imported or journey.imported,
         answer=answer,
         error_source=None,
         warnings=tuple(dict.fromkeys(journey.warnings + receipt.warnings)),

@@ -1,6 +1,6 @@
 """Ask until the answer is final: how an accepted document fares, and whether an uncertain one arrived."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -22,6 +22,8 @@ _SKEW_S = 300.0
 """How far a clock may be off that is asked for what it got since a moment: servers of one service differ."""
 _FIRST_POLL_S, _POLL_GROWTH, _LAST_POLL_S = 1.0, 1.6, 60.0
 """An import takes "a few seconds to several minutes" (Rossum API docs); 60 s spares their 10 requests/s."""
+_LAST_LOOK_S = 600.0
+"""What is imported waits for people, who take minutes at least."""
 _ASK_AGAIN_S = 3600.0
 """A held document is asked about once an hour: the service may learn to tell."""
 _STALLED_S = 86_400.0
@@ -32,20 +34,31 @@ Told = Receipt | None | DeliveryError | CannotTell
 """What asking can come to."""
 
 
-def poll_delay(polls: int) -> float:
+def poll_delay(polls: int, *, imported: bool = False) -> float:
     """Return the seconds before the next look at an accepted document after `polls` of them."""
-    return min(_FIRST_POLL_S * _POLL_GROWTH ** min(polls, 32), _LAST_POLL_S)
+    return min(_FIRST_POLL_S * _POLL_GROWTH ** min(polls, 32), _LAST_LOOK_S if imported else _LAST_POLL_S)
 
 
 def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
     """Ask once how an accepted document fares; blocks."""
-    receipt = Receipt(
-        status=journey.accepted_status or 200,
-        final=False,
-        remote=journey.remote,
-        warnings=(),
-    )
-    return _asked(lambda: backend.follow_up(receipt, parcel))
+    return _asked(lambda: backend.follow_up(_receipt(journey), parcel))
+
+
+def ask_progress_of(backend: Backend, asked: Sequence[tuple[Journey, Parcel]]) -> list[Told]:
+    """Ask once how accepted documents fare, as many as possible with one request; blocks."""
+    if len(asked) == 1:
+        return [ask_progress(backend, *asked[0])]
+    pairs = [(_receipt(journey), parcel) for journey, parcel in asked]
+    try:
+        return list(backend.follow_up_many(pairs))
+    except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
+        return [_surprising(surprise)] * len(pairs)
+
+
+def _receipt(journey: Journey) -> Receipt:
+    """Return what is known of an accepted document the way the service said it."""
+    status = journey.accepted_status or 200
+    return Receipt(status=status, final=False, remote=journey.remote, imported=journey.imported)
 
 
 def first_sent(journey: Journey, ahead_s: float | None = None) -> float:
@@ -92,13 +105,17 @@ def _asked(question: Callable[[], Receipt | None]) -> Told:
     except (DeliveryError, CannotTell) as known:
         return known
     except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
-        return CannotTell(f"the program failed: {type(surprise).__name__}: {surprise}")
+        return _surprising(surprise)
+
+
+def _surprising(surprise: Exception) -> CannotTell:
+    return CannotTell(f"the program failed: {type(surprise).__name__}: {surprise}")
 
 
 def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step | Trouble | None:
     """Decide what becomes of an accepted document after it was asked about (pure); None: nothing new."""
     if isinstance(told, Receipt):
-        if not told.final and told.remote == journey.remote:
+        if not told.final and (told.remote, told.imported) == (journey.remote, journey.imported):
             return _stalled(journey, now)
         return received(journey, told, wait_for, now)
     if isinstance(told, Refused):

@@ -215,6 +215,8 @@ class Journey:
     """HTTP status of the accepting answer."""
     told_at: float | None = None
     """When the service last said something new of it."""
+    imported: bool = False
+    """The service has imported it: what is outstanding is the work of people there."""
     stalled: bool = False
     """The service has had it for long and has not finished: a person should look."""
     sla_told: bool = False

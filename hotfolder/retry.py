@@ -1,5 +1,6 @@
 """When to try again: back-off, Retry-After, rate and the gate of a connection (pure; time is an argument)."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -41,30 +42,52 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
     return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A token bucket: `per_second` tokens a second, at most one second's worth in store."""
+@dataclass(slots=True)
+class Departure:
+    """One request that was let out, and when (monotonic)."""
 
-    per_second: float
-    tokens: float
     at: float
 
-    @classmethod
-    def full(cls, per_second: float, now: float) -> "Bucket":
-        """Make a bucket with a second's worth of tokens."""
-        return cls(per_second, max(per_second, 1.0), now)
 
-    def ready_in(self, now: float) -> float:
-        """Return the seconds until a token can be taken; 0: now."""
-        return max(0.0, (1.0 - self._store(now)) / self.per_second)
+class Quota:
+    """So many requests within any second, of which questions leave a part to documents that want to go out.
 
-    def take(self, now: float) -> "Bucket":
-        """Return the bucket with one token fewer."""
-        return replace(self, tokens=self._store(now) - 1.0, at=max(now, self.at))
+    A window and no bucket of tokens: what a bucket has in store goes out on top of its rate. Rates below one make
+    the window longer, fractions above it are left out.
+    """
 
-    def _store(self, now: float) -> float:
-        earned = max(now - self.at, 0.0) * self.per_second
-        return min(max(self.per_second, 1.0), self.tokens + earned)
+    def __init__(self, per_second: float) -> None:
+        self.most = max(int(per_second), 1)
+        self.within_s = max(1.0, 1.0 / per_second)
+        self._out: deque[Departure] = deque()
+        self._asked: deque[Departure] = deque()
+        """Those of them that are questions."""
+
+    def ready_in(self, now: float, *, asks: bool) -> float:
+        """Return the seconds until one more request may go out; 0: now. The wait may turn out shorter."""
+        for out in (self._out, self._asked):
+            while out and now - out[0].at >= self.within_s:
+                out.popleft()
+        wait_s = self._free_in(self._out, self.most, now)
+        if not asks:
+            return wait_s
+        share = self._share(busy=len(self._asked) < len(self._out))
+        return max(wait_s, self._free_in(self._asked, share, now))
+
+    def take(self, now: float, *, asks: bool) -> Departure:
+        """Let one request out, which may ask about documents that the service has; its moment may be put right later."""
+        departure = Departure(now)
+        self._out.append(departure)
+        if asks:
+            self._asked.append(departure)
+        return departure
+
+    def _share(self, *, busy: bool) -> int:
+        """Return how many questions may go out: half beside documents, else all but what the next one needs."""
+        return max(self.most // 2 if busy else self.most - max(self.most // 4, 1), 1)
+
+    def _free_in(self, out: deque[Departure], most: int, now: float) -> float:
+        return 0.0 if len(out) < most else max(out[-most].at + self.within_s - now, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotfolder.retry import RETRY_AFTER_CAP_S, Bucket, Gate, backoff, parse_retry_after
+from hotfolder.retry import RETRY_AFTER_CAP_S, Gate, Quota, backoff, parse_retry_after
 
 NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()
 """The moment of RFC 9110's own examples of dates (§5.6.7)."""
@@ -80,37 +80,68 @@ def test_retry_after_counts_from_now(seconds: int) -> None:
     assert parse_retry_after(text, NOW) == min(max(seconds, 0), RETRY_AFTER_CAP_S)
 
 
-@given(st.floats(0.01, 30), st.lists(st.floats(0, 3), max_size=20))
-def test_a_bucket_never_gives_more_than_its_rate(per_second: float, gaps: list[float]) -> None:
-    """Over any span at most rate * time + burst tokens are given, and in one moment never more than the burst."""
-    now, bucket, taken = 0.0, Bucket.full(per_second, 0.0), 0
-    burst = max(per_second, 1.0)
-    for gap in gaps:
+STEPS = st.lists(st.tuples(st.floats(0, 1.5), st.booleans(), st.floats(0, 0.3)), max_size=60)
+"""Requests that want to go out: how long after the one before, whether it asks, how long connecting takes."""
+
+
+def _played(per_second: float, steps: list[tuple[float, bool, float]]) -> list[tuple[float, bool]]:
+    """Play requests of one thread against a quota; return when each head went out, and whether it asked."""
+    now, quota, gone = 0.0, Quota(per_second), []
+    for gap, asks, connecting in steps:
         now += gap
-        before = taken
-        while bucket.ready_in(now) == 0:
-            bucket = bucket.take(now)
-            taken += 1
-        assert taken <= per_second * now + burst + 1e-6
-        assert taken - before <= burst + 1e-6
+        while (wait_s := quota.ready_in(now, asks=asks)) > 0:
+            assert wait_s <= quota.within_s + 1e-6
+            now += wait_s + 1e-9
+        departure = quota.take(now, asks=asks)
+        now += connecting
+        departure.at = now
+        gone.append((now, asks))
+    return gone
 
 
-@given(st.floats(0.01, 30), st.floats(0, 100))
-def test_a_bucket_gives_when_it_said_it_would(per_second: float, started: float) -> None:
-    """After the wait that an empty bucket asks for, a token is there, give or take a rounding."""
-    bucket = Bucket.full(per_second, started)
-    while bucket.ready_in(started) == 0:
-        bucket = bucket.take(started)
-    wait_s = bucket.ready_in(started)
-    assert wait_s > 0
-    assert bucket.ready_in(started + wait_s) < 1e-9 * max(1.0, wait_s) + 1e-12 * (1 + started)
+@given(st.floats(0.01, 30), STEPS)
+def test_a_quota_holds_in_every_window(per_second: float, steps: list[tuple[float, bool, float]]) -> None:
+    """No second, and no longer window of a rate below one, sees more requests than the rate allows."""
+    gone = [at for at, _ in _played(per_second, steps)]
+    quota = Quota(per_second)
+    assert quota.most <= max(per_second, 1.0)
+    for began in gone:
+        assert sum(began <= at < began + quota.within_s for at in gone) <= quota.most
 
 
-def test_a_bucket_survives_a_clock_that_stands_still_or_falls_back() -> None:
-    """A moment before the last one earns nothing and takes nothing back."""
-    bucket = Bucket.full(1.0, 100.0).take(100.0)
-    assert bucket.ready_in(50.0) == bucket.ready_in(100.0) == 1.0
-    assert bucket.ready_in(101.0) == 0
+@given(st.floats(2, 30), STEPS)
+def test_questions_take_half_beside_documents(
+    per_second: float, steps: list[tuple[float, bool, float]]
+) -> None:
+    """A question goes out only while at most half of the window are questions, or no document went out in it."""
+    gone = _played(per_second, steps)
+    quota = Quota(per_second)
+    for number, (at, asks) in enumerate(gone):
+        window = [asked for before, asked in gone[: number + 1] if at - before < quota.within_s - 1e-6]
+        if asks and not all(window):
+            assert sum(window) <= max(quota.most // 2, 1)
+
+
+def test_a_lone_document_never_waits_for_questions() -> None:
+    """Where nothing but questions goes out, the next log-in and document find room at once."""
+    quota = Quota(8.0)
+    while quota.ready_in(5.0, asks=True) == 0:
+        quota.take(5.0, asks=True)
+    for _ in range(2):
+        assert quota.ready_in(5.0, asks=False) == 0
+        quota.take(5.0, asks=False)
+    assert quota.ready_in(5.0, asks=False) == 1.0
+
+
+@given(st.floats(0.01, 30), st.floats(0, 100), st.booleans())
+def test_a_quota_gives_when_it_said_it_would(per_second: float, started: float, asks: bool) -> None:  # noqa: FBT001 — drawn
+    """After the wait that a full window asks for, a request may go, give or take a rounding."""
+    quota = Quota(per_second)
+    while quota.ready_in(started, asks=asks) == 0:
+        quota.take(started, asks=asks)
+    wait_s = quota.ready_in(started, asks=asks)
+    assert 0 < wait_s <= quota.within_s + 1e-6
+    assert quota.ready_in(started + wait_s + 1e-9, asks=asks) < 1e-6
 
 
 @given(st.lists(st.tuples(TIMES, st.booleans(), st.booleans()), min_size=1), TIMES, st.integers(0, 8))

@@ -11,7 +11,7 @@ several threads at once, never retry by themselves, and fail in exactly four way
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, ClassVar
@@ -214,6 +214,11 @@ class Backend(ABC):
     def learn_time(self) -> None:  # noqa: B027 — most need not
         """Have `ahead_s` told before a document goes out, where one is looked for by its time; may raise `DeliveryError`."""
 
+    def ready_in(self, *, asks: bool) -> float:
+        """Return the seconds until the connection's rate lets a request out, 0: now; `asks`: it is a question."""
+        del asks
+        return 0.0
+
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document once.
@@ -228,6 +233,24 @@ class Backend(ABC):
         Raises `Refused` where the service failed to import it, `Unavailable`, `Unauthorized`, or
         `Uncertain` where the service has forgotten what it accepted.
         """
+
+    def shares_questions(self, remote: Remote) -> bool:
+        """Tell whether one request asks about many documents of which this much is known; nothing is sent."""
+        del remote
+        return False
+
+    def follow_up_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
+        """Ask once how many accepted documents fare; returns or fails for each what `follow_up` would.
+
+        A request that fails is one error for all that it was for.
+        """
+        return [self._followed_up(receipt, parcel) for receipt, parcel in asked]
+
+    def _followed_up(self, receipt: Receipt, parcel: Parcel) -> Receipt | DeliveryError:
+        try:
+            return self.follow_up(receipt, parcel)
+        except DeliveryError as error:
+            return error
 
     @abstractmethod
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:

@@ -107,6 +107,10 @@ class Digitoo(Backend):
         """Log in; with a fixed token nothing is learnt before the first document."""
         self._channel.log_in()
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final unless more is waited for."""
         template = self._connection.upload.path or "/api/v2/queues/{queue_id}/upload"

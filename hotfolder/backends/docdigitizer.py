@@ -94,6 +94,10 @@ class DocDigitizer(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final where the answer holds the document's id."""
         reply = self._channel.upload(

@@ -94,6 +94,10 @@ class DocDigitizerV3(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document and wait for its result; the receipt is final."""
         path = self._path.replace("{name}", quote(parcel.name, safe="", errors="replace"))

@@ -6,7 +6,7 @@ POST uploads?queue=ID → task → upload → documents and annotations → an a
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from secrets import token_hex
 from typing import ClassVar
@@ -20,6 +20,7 @@ from hotfolder.backends.base import (
     PNG,
     TIFF,
     Backend,
+    DeliveryError,
     Finding,
     Listed,
     Parcel,
@@ -94,6 +95,10 @@ class Rossum(Backend):
         """Ask who we are: with a fixed token there is no log-in that would tell."""
         self._channel.get("/auth/user")
 
+    def ready_in(self, *, asks: bool) -> float:
+        """See `Backend`."""
+        return self._wire.ready_in(asks=asks)
+
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""
         reply = self._channel.upload(self._upload_path(parcel), self._body(parcel))
@@ -112,14 +117,32 @@ class Rossum(Backend):
         return Receipt(reply.status, final=True, warnings=(said,))
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
-        """Ask for the next thing that is not known yet: task, upload, annotations."""
+        """Ask for the next thing that is not known yet: task and upload, then the annotations."""
         try:
             return self._follow_up.ask(receipt, parcel.queue_id)
         except Unauthorized as error:
-            if self._connection.auth != "basic" or error.status not in {401, 403}:
+            if (unwatched := self._unwatched(receipt, error)) is None:
                 raise
-            warning = "the import cannot be watched with `auth: basic`, Rossum answers such questions with "
-            return replace(receipt, final=True, warnings=(*receipt.warnings, f"{warning}{error.status}"))
+            return unwatched
+
+    def shares_questions(self, remote: Remote) -> bool:
+        """Annotations are asked about together, once they are known."""
+        return bool(remote.annotations)
+
+    def follow_up_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
+        """Ask about the annotations of all, or about each document alone as long as it has none."""
+        if not all(self.shares_questions(receipt.remote) for receipt, _ in asked):
+            return super().follow_up_many(asked)
+        told = self._follow_up.ask_many([receipt for receipt, _ in asked])
+        return [self._unwatched(receipt, one) or one for (receipt, _), one in zip(asked, told, strict=True)]
+
+    def _unwatched(self, receipt: Receipt, told: Receipt | DeliveryError) -> Receipt | None:
+        """Return the last receipt of a document whose import this log-in may not watch, None for any other."""
+        basic = self._connection.auth == "basic" and isinstance(told, Unauthorized)
+        if not basic or told.status not in {401, 403}:
+            return None
+        warning = "the import cannot be watched with `auth: basic`, Rossum answers such questions with "
+        return replace(receipt, final=True, warnings=(*receipt.warnings, f"{warning}{told.status}"))
 
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the mark in the queue's annotations, then for the document's name."""

@@ -1,13 +1,13 @@
 """Ask Rossum how an accepted document fares: task → upload → documents and annotations, one thing after the other."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from hotfolder.backends import rossum_objects as objects
 from hotfolder.backends.answers import clean
-from hotfolder.backends.base import Receipt, Uncertain
+from hotfolder.backends.base import DeliveryError, Receipt, Uncertain
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.paths import as_text, last_segment, texts
 from hotfolder.backends.policy import Judge
@@ -29,13 +29,45 @@ class FollowUp:
         self._judge = judge
 
     def ask(self, receipt: Receipt, queue_id: str | None) -> Receipt:
-        """Ask for what is not known yet, as far as it goes; raises as `Backend.follow_up` does."""
+        """Ask for what is not known yet, as far as the annotations; raises as `Backend.follow_up` does."""
+        if receipt.remote.annotations:
+            return self._told(self.ask_many([receipt])[0])
         if receipt.remote.upload is None and not receipt.remote.annotations:
             receipt = replace(receipt, remote=self._after_task(receipt.remote))
-        if receipt.remote.upload is not None and not receipt.remote.annotations:
+        if receipt.remote.upload is not None:
             receipt = self._after_upload(receipt, queue_id)
-        receipt = replace(receipt, document_ids=tuple(map(last_segment, receipt.remote.documents)))
-        return self._after_annotations(receipt) if receipt.remote.annotations else receipt
+        return _named(
+            receipt
+        )  # how its annotations fare is the next question, which is one for many documents
+
+    def ask_many(self, asked: Sequence[Receipt]) -> list[Receipt | DeliveryError]:
+        """Ask how the known annotations of documents fare, a hundred with one request."""
+        numbers = list(dict.fromkeys(number for one in asked for number in _numbers(one)))
+        found = _Found()
+        for start in range(0, len(numbers), ASKED_AT_ONCE):
+            page = numbers[start : start + ASKED_AT_ONCE]
+            try:
+                document = self._channel.get(f"/annotations?{_ids(tuple(page))}&sideload=documents").document
+            except DeliveryError as error:
+                found.failed.update(dict.fromkeys(page, error))
+            else:
+                found.annotations += objects.listed(document)
+                found.documents += objects.listed(document, "documents")
+        return [self._of(found if len(asked) == 1 else found.only(one), one) for one in asked]
+
+    def _of(self, found: "_Found", receipt: Receipt) -> Receipt | DeliveryError:
+        for number in _numbers(receipt):
+            if (error := found.failed.get(number)) is not None:
+                return error
+        try:
+            return self.judged(_named(receipt), found.annotations, found.documents)
+        except DeliveryError as error:
+            return error
+
+    def _told(self, answer: Receipt | DeliveryError) -> Receipt:
+        if isinstance(answer, DeliveryError):
+            raise answer
+        return answer
 
     def _after_task(self, remote: Remote) -> Remote:
         if remote.task is None:
@@ -92,11 +124,6 @@ class FollowUp:
             raise self._judge.failed_later((told,), reasons[0], remote, LEFT_OUT_ADVICE)
         return remote
 
-    def _after_annotations(self, receipt: Receipt) -> Receipt:
-        query = f"{_ids(receipt.remote.annotations)}&sideload=documents"
-        document = self._channel.get(f"/annotations?{query}").document
-        return self.judged(receipt, objects.listed(document), objects.listed(document, "documents"))
-
     def judged(
         self, receipt: Receipt, annotations: list[objects.Object], documents: list[objects.Object]
     ) -> Receipt:
@@ -117,11 +144,37 @@ class FollowUp:
         if objects.FAILED in objects.statuses(annotations):
             said = "Rossum could not import an additional document, which a hook made of this one"
             receipt = replace(receipt, warnings=(*receipt.warnings, said))
-        return replace(receipt, final=True)
+        return replace(receipt, final=True, imported=True)
 
     def _kept(self, remote: Remote, **new: Any) -> Remote:
         """Keep objects by kind for the sidecar, as the service gave them."""
         return replace(remote, objects=objects.keep(remote.objects, self._judge.secrets, **new))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the answers to one round of questions hold, and by the number of an annotation which one failed."""
+
+    annotations: list[objects.Object] = field(default_factory=list)
+    documents: list[objects.Object] = field(default_factory=list)
+    failed: dict[str, DeliveryError] = field(default_factory=dict)
+
+    def only(self, receipt: Receipt) -> "_Found":
+        """Return what concerns one document."""
+        mine = set(_numbers(receipt))
+        annotations = [one for one in self.annotations if as_text(one.get("id")) in mine]
+        named = (*receipt.remote.documents, *(as_text(one.get("document")) for one in annotations))
+        wanted = set(map(last_segment, named))
+        documents = [one for one in self.documents if as_text(one.get("id")) in wanted]
+        return _Found(annotations, documents, self.failed)
+
+
+def _numbers(receipt: Receipt) -> list[str]:
+    return [last_segment(one) for one in receipt.remote.annotations]
+
+
+def _named(receipt: Receipt) -> Receipt:
+    return replace(receipt, document_ids=tuple(map(last_segment, receipt.remote.documents)))
 
 
 def uploaded_at(location: str) -> str | None:

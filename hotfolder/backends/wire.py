@@ -20,6 +20,7 @@ from hotfolder import __version__
 from hotfolder.backends.answers import Reply, parse
 from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
+from hotfolder.backends.pace import Pace
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.addresses import is_loopback
 
@@ -36,18 +37,31 @@ class _DeadlineExceededError(Exception):
     """The total time of a request is over; raised while its body goes out."""
 
 
+class _Nothing(httpx.SyncByteStream):
+    """The body of a request without one: it is taken when the head has gone out."""
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._gone = gone
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._gone()
+        return iter(())
+
+
 class _Outgoing(httpx.SyncByteStream):
     """A request's body on its way out, which knows whether it was handed over whole."""
 
-    def __init__(self, body: Body, deadline: float) -> None:
+    def __init__(self, body: Body, deadline: float, gone: Callable[[], None]) -> None:
         self._body = body
         self._deadline = deadline
+        self._gone = gone
         self.complete = False
         """True once the system took the last byte. Before that nobody can have accepted the request, since
         its Content-Length was not reached."""
 
     def __iter__(self) -> Iterator[bytes]:
         self.complete = False
+        self._gone()
         pieces = self._body.pieces()
         if self._body.length <= JOINED_BYTES:
             pieces = iter((b"".join(pieces),))
@@ -93,6 +107,7 @@ class Wire:
         each_s = min(times.read_s, times.total_s)
         self._limits = httpx.Timeout(each_s, connect=min(times.connect_s, times.total_s))
         self._ca_file = connection.ca_file
+        self._pace = Pace(connection.limits.per_second if connection.limits else None)
         self._service = service
         parts = urlsplit(connection.base_url)
         self.host = parts.netloc
@@ -112,10 +127,12 @@ class Wire:
         Raises `Unavailable`, `Uncertain` (uploads only), `Unauthorized` for a bad `ca_file`; passes through
         what the body's pieces raise. Redirects are answers, cookies are dropped.
         """
+        gone = self._pace.wait(self._timeouts.total_s, asks=request.method == "GET")
         deadline = time.monotonic() + self._timeouts.total_s
-        outgoing = _Outgoing(request.body, deadline) if request.body else None
+        outgoing = _Outgoing(request.body, deadline, gone) if request.body else None
         try:
-            response = self._client().send(self._prepare(request, outgoing), stream=True, auth=None)
+            ready = self._prepare(request, outgoing or _Nothing(gone))
+            response = self._client().send(ready, stream=True, auth=None)
         except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
             raise self._failure(error, request, outgoing) from None
         if request.into is not None and response.is_success:
@@ -128,15 +145,20 @@ class Wire:
         # Page after page of a list would be in memory twice.
         return replace(reply, content=b"") if reply.good and reply.structured else reply
 
+    def ready_in(self, *, asks: bool) -> float:
+        """Return the seconds until the connection's rate lets a request out, 0: now; `asks`: it is a question."""
+        return self._pace.ready_in(asks=asks)
+
     def close(self) -> None:
         """Close the clients of all threads."""
+        self._pace.close()
         with self._lock:
             clients, self._clients = self._clients, []
         for _, client in clients:
             client.close()
         self._mine = local()
 
-    def _prepare(self, request: Request, outgoing: _Outgoing | None) -> httpx.Request:
+    def _prepare(self, request: Request, stream: httpx.SyncByteStream) -> httpx.Request:
         """Build the request by hand: with `files=` or `build_request` httpx costs twice the time."""
         headers = {
             "Host": self.host,
@@ -155,7 +177,7 @@ class Wire:
             request.method,
             self._address((self._origin if request.rooted else self._base_url) + request.path),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-            stream=outgoing or httpx.ByteStream(b""),
+            stream=stream,
             extensions={"timeout": self._limits.as_dict()},
         )
 

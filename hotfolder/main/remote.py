@@ -69,7 +69,9 @@ def _listed(settings: "Settings", name: str, limit: int) -> "list[Listed]":
     from hotfolder.backends import open_backend  # noqa: PLC0415
 
     queue = settings.queues[name]
-    with closing(open_backend(settings.connection_of(queue))) as backend:
+    connection = settings.connection_of(queue)
+    limited = connection.model_copy(update={"limits": settings.limits_of(connection)})
+    with closing(open_backend(limited)) as backend:
         return list(islice(backend.documents(settings.service_queue(queue)[0], limit), limit))
 
 

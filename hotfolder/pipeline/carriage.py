@@ -1,5 +1,6 @@
 """Carry each document of one connection along its arrows: claim, send, ask, poll, and what follows from it."""
 
+import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +32,7 @@ from hotfolder.pipeline.gates import Gates
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.patience import Patience
 from hotfolder.pipeline.relatives import Twins, place, recall
+from hotfolder.pipeline.rounds import Rounds
 from hotfolder.settings import ConnectionSection
 from hotfolder.states import Event
 
@@ -46,6 +48,7 @@ class Carriage:
     ) -> None:
         self.gates = Gates(connection, means.clock)
         self.errands = Errands()
+        self.rounds = Rounds(backend, means.clock)
         self.twins = Twins()
         self.patience = Patience(means.clock)
         self._connection = connection
@@ -197,10 +200,7 @@ class Carriage:
             State.UNCERTAIN: self._ask,
             State.RETURNED: self.give_back,
         }
-        if journey.state in steps:
-            await self.safely(line, journey, steps[journey.state](line, journey))
-        else:
-            await self.safely(line, journey, self._poll(line, journey, polls))
+        await self.safely(line, journey, steps[journey.state](line, journey))
 
     async def _ask(self, line: Line, journey: Journey) -> None:
         parcel = line.parcel(journey)
@@ -216,15 +216,37 @@ class Carriage:
         known = self._means.recorder.known_ids(journey, followup.first_sent(journey))
         return followup.ask_whereabouts(self._backend, journey, parcel, known)
 
-    async def _poll(self, line: Line, journey: Journey, polls: int) -> None:
-        parcel = line.parcel(journey)
-        told = await self._crew.on_wire(lambda: followup.ask_progress(self._backend, journey, parcel))
+    async def poll(self, asked: list[Errand]) -> None:
+        """Ask how accepted documents fare, in one question, and take what comes of it for each."""
+        ready: list[Errand] = []
+        pairs: list[tuple[Journey, Parcel]] = []
+        for errand in asked:
+            try:
+                pairs.append((errand.journey, errand.line.parcel(errand.journey)))
+                ready.append(errand)
+            except OSError:  # its folder is away
+                self.later(errand.line, errand.journey, self._clock.monotonic() + 1.0, errand.polls)
+        if not ready:
+            return
+        told = await self._crew.on_wire(lambda: followup.ask_progress_of(self._backend, pairs))
+        troubles = {id(one): number for number, one in reversed(list(enumerate(told)))}
+        steps = (
+            self.safely(e.line, e.journey, self._progressed(e, one, first=troubles[id(one)] == number))
+            for number, (e, one) in enumerate(zip(ready, told, strict=True))
+        )
+        await asyncio.gather(*steps)
+
+    async def _progressed(self, errand: Errand, told: followup.Told, *, first: bool) -> None:
+        """Take what a question came to; trouble that concerns many documents closes the gate once."""
+        line, journey, polls = errand.line, errand.journey, errand.polls + 1
         next_step = followup.progressed(journey, told, line.queue.wait_for, self._clock.wall())
-        if next_step is None:
+        if isinstance(next_step, Trouble) and not first:
+            self.route(line, journey, polls)
+        elif next_step is None:
             self.gates.open(line)
-            self.later(line, journey, self._clock.monotonic() + followup.poll_delay(polls + 1), polls + 1)
+            self.route(line, journey, polls)
         else:
-            await self.go(line, next_step, journey, polls + 1)
+            await self.go(line, next_step, journey, polls)
 
     async def go(self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0) -> None:
         """Take the arrow that was decided on: trouble first, then the record, then the next errand."""
@@ -245,6 +267,8 @@ class Carriage:
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
         if unsent and (line.rests or self.gates.paused(line) or found.trouble is None):
             await self.give_back(line, journey)
+        elif self.rounds.joins(before, journey):
+            self.later(line, journey, self._clock.monotonic(), polls)
         else:
             self.route(line, journey, polls)
 
@@ -296,7 +320,8 @@ class Carriage:
         if journey.state in FINAL | {State.FILED}:
             line.to_file(journey)
         elif journey.state is State.ACCEPTED:
-            self.later(line, journey, self._clock.monotonic() + followup.poll_delay(polls), polls)
+            wait_s = followup.poll_delay(polls, imported=journey.imported)
+            self.later(line, journey, self._clock.monotonic() + wait_s, polls)
         else:
             self.patience.watch(line, journey)
             wait_s = min(max(journey.not_before - self._clock.wall(), 0.0), LONGEST_NAP_S)
@@ -304,7 +329,8 @@ class Carriage:
 
     def later(self, line: Line, journey: Journey, when: float, polls: int) -> None:
         """Plan a claimed document's next step (`when` is monotonic)."""
-        self.errands.add(line, journey, when, polls)
+        errands = self.errands if journey.state is not State.ACCEPTED else self.rounds.errands_of(journey)
+        errands.add(line, journey, when, polls)
         self._crew.wake.set()
 
     # Trouble ------------------------------------------------------------------------------------

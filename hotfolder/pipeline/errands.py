@@ -40,6 +40,13 @@ class Errands:
         """Take the earliest; raises IndexError where there is none."""
         return heapq.heappop(self._heap)
 
+    def pop_due(self, now: float, most: int) -> list[Errand]:
+        """Take up to `most` whose moment has come, the earliest first."""
+        found: list[Errand] = []
+        while self._heap and self._heap[0].when <= now and len(found) < most:
+            found.append(self.pop())
+        return found
+
     def remove(self, unwanted: Callable[[Errand], bool]) -> list[Errand]:
         """Take out those that `unwanted` picks, and return them."""
         picked = [e for e in self._heap if unwanted(e)]

@@ -11,11 +11,12 @@ from hotfolder.backends.base import Backend
 from hotfolder.model import Journey
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.crew import Crew
+from hotfolder.pipeline.errands import Errand
 from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
-from hotfolder.retry import Bucket, Gate
+from hotfolder.retry import Gate
 from hotfolder.settings import ConnectionSection, Limits
 
 
@@ -33,9 +34,10 @@ class Lane:
         self._limits = limits
         self._means = means
         self._clock = means.clock
-        self._bucket = Bucket.full(limits.per_second, self._clock.monotonic())
         self._turn = deque(lines)
         self._stopping = False
+        self._asking = 0
+        """How many questions about accepted documents are on the wire."""
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
@@ -116,15 +118,37 @@ class Lane:
                 return LONGEST_NAP_S
             for work in self._probes.of_lines(now):
                 self._crew.start(work)
+            # Asked beforehand, so that nothing is claimed that could not go out; each request takes its own turn.
+            if asked := self._next_round(now):
+                self._asking += 1  # at once, not when the step begins
+                self._crew.start(self._ask(asked))
+                continue
             begin = self._next_work(now)
             if begin is None:
-                return self._until_next(now)
-            wait_s = self._bucket.ready_in(now)
+                return min(self._until_next(now), self._until_round(now))
+            wait_s = self.backend.ready_in(asks=False)
             if wait_s > 0:
-                return wait_s
-            self._bucket = self._bucket.take(now)
+                return min(wait_s, self._until_round(now))
             self._crew.start(begin())
         return LONGEST_NAP_S
+
+    def _next_round(self, now: float) -> list[Errand]:
+        """Take the accepted documents that are asked about next: never by more than half of the threads."""
+        if self._asking >= (self._limits.concurrency + 1) // 2 or self.backend.ready_in(asks=True) > 0:
+            return []
+        return self._carriage.rounds.take(now)
+
+    def _until_round(self, now: float) -> float:
+        due_in = self._carriage.rounds.due_in(now)
+        if due_in is None or self._asking >= (self._limits.concurrency + 1) // 2:
+            return LONGEST_NAP_S
+        return max(due_in, self.backend.ready_in(asks=True))
+
+    async def _ask(self, asked: list[Errand]) -> None:
+        try:
+            await self._carriage.poll(asked)
+        finally:
+            self._asking -= 1
 
     def _next_work(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Choose what goes next: a claimed document whose moment has come, else the queue whose turn it is."""

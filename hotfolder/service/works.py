@@ -209,11 +209,11 @@ class Works:
     def _lane(self, name: str) -> Lane:
         connection = self.settings.connections[name]
         means = Means(self.recorder, self.clock, self._parts.threads)
-        backend = self._parts.backend(connection, self.clock.wall)
+        limits, serial = turns(self.settings, connection)
+        backend = self._parts.backend(connection.model_copy(update={"limits": limits}), self.clock.wall)
         lines = [
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
-        limits, serial = turns(self.settings, connection)
         if serial:
             logger.info("connection {}: {}", name, serial)
         lane = Lane(connection, limits, backend, lines, means)

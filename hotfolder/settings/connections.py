@@ -48,7 +48,7 @@ class Limits(Section):
     concurrency: Count = 4
     """Requests at the same time."""
     per_second: float = Field(default=8.0, strict=True, gt=0, le=10_000)
-    """Requests started per second."""
+    """Requests started within any second: log-ins, uploads, questions; below one, one in a longer time."""
 
 
 class Timeouts(Section):

@@ -282,7 +282,7 @@ def test_additional_documents_stand_apart(sandbox: SandboxServer, backend: Rossu
             {"match": {"path": "*/annotations"}, "do": annotations(mine, added)},
         ]
     )
-    receipt = asked(backend, QUESTIONS["*/uploads/*"])
+    receipt = asked(backend, asked(backend, QUESTIONS["*/uploads/*"]).remote)
     assert (receipt.final, receipt.document_ids, receipt.remote.status) == (True, ("7",), "to_review")
     assert receipt.remote.objects["upload"]["additional_documents"] == ["https://x/documents/8"]
     assert [one["status"] for one in receipt.remote.objects["annotations"]] == ["to_review", "failed_import"]
@@ -296,3 +296,45 @@ def test_a_document_in_another_queue(sandbox: SandboxServer, backend: Rossum) ->
     assert asked(backend, QUESTIONS["*/uploads/*"]).warnings == (
         "Rossum has it in queue 9, it was sent to 8236",
     )
+
+
+def test_many_are_asked_about_with_one_request(sandbox: SandboxServer, backend: Rossum) -> None:
+    """The annotations of three documents are one question, and each document gets its own answer."""
+    sandbox.play(
+        [{"match": {"method": "POST", "path": "*/uploads*", "every": 2}, "do": {"failed_import": True}}]
+    )
+    sent = [parcel(b"%d" % number, name=f"{number}.pdf") for number in range(3)]
+    receipts = [backend.upload(one) for one in sent]
+    while not all(backend.shares_questions(receipt.remote) for receipt in receipts):
+        receipts = [backend.follow_up(r, p) for r, p in zip(receipts, sent, strict=True)]
+    sandbox.ledger.clear()
+    pairs = list(zip(receipts, sent, strict=True))
+    backend.follow_up_many(pairs)
+    first, failed, last = backend.follow_up_many(pairs)
+    assert [line.path.rsplit("/", 1)[-1] for line in sandbox.ledger.requests] == ["annotations"] * 2
+    assert isinstance(failed, Refused)
+    assert failed.answer.error_key == "failed_import"
+    for told, number in ((first, 0), (last, 2)):
+        assert isinstance(told, Receipt)
+        assert told.final
+        assert told.document_ids == receipts[number].document_ids
+        assert len(told.remote.objects["annotations"]) == 1
+
+
+def test_a_failed_question_for_many_is_one_error(sandbox: SandboxServer, backend: Rossum) -> None:
+    """What a question for many comes to is one error, the same for all."""
+    told(sandbox, "*/annotations", status=503)
+    remotes = [Remote(annotations=(f"a/{number}",)) for number in range(3)]
+    answers = backend.follow_up_many([(Receipt(202, final=False, remote=one), SENT) for one in remotes])
+    assert isinstance(answers[0], Unavailable)
+    assert len(answers) == 3
+    assert len({id(one) for one in answers}) == 1
+
+
+def test_basic_cannot_watch_many_either(sandbox: SandboxServer) -> None:
+    """Where the log-in may not ask, the import of none of them is waited for."""
+    backend = Rossum(rossum(sandbox.rossum_url, auth="basic"))
+    remotes = [Remote(annotations=(f"a/{number}",)) for number in range(2)]
+    answers = backend.follow_up_many([(Receipt(202, final=False, remote=one), SENT) for one in remotes])
+    backend.close()
+    assert [isinstance(one, Receipt) and one.final for one in answers] == [True, True]

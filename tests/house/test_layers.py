@@ -13,7 +13,7 @@ model
 allocator checks connector news retry schedule states
 sidecar spool settings journal logs systemd unixsocket backends.base
 attendants companions
-backends.bodies backends.moments backends.paths backends.rossum_checks grounds
+backends.bodies backends.moments backends.pace backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.policy backends.rossum_objects backends.wire
 backends.channel

@@ -1,0 +1,88 @@
+"""The requests of a connection go out no faster than its limit, whatever they are and whoever sends them."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from hotfolder.backends.base import Unavailable
+from hotfolder.backends.pace import Pace
+from hotfolder.backends.rossum import Rossum
+from hotfolder.backends.wire import Request
+from hotfolder.sandbox.server import SandboxServer
+from hotfolder.settings import Limits
+from tests.backends.contract import finished
+from tests.backends.parcels import parcel, rossum
+from tests.backends.scripted import Line, Scripted, timeouts, wire
+
+LIMIT, SERVICE_LIMIT = 8, 10
+"""What we ask for by default, and what Rossum takes (API docs, rate limiting)."""
+
+
+def test_a_service_that_counts_is_never_annoyed(sandbox: SandboxServer) -> None:
+    """Log-in, uploads and every question of four threads stay below ten requests a second together."""
+    rule = {"match": {"service": "rossum", "over_per_second": SERVICE_LIMIT}, "do": {"rate_limit": 1}}
+    sandbox.play([rule])
+    with closing(Rossum(rossum(sandbox.rossum_url, limits=Limits(per_second=LIMIT)))) as backend:
+        sent = [parcel(b"%d" % number, name=f"{number}.pdf") for number in range(8)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda one: finished(backend, backend.upload(one), one), sent))
+    moments = [line.at for line in sandbox.ledger.requests]
+    assert len(moments) >= 3 * LIMIT
+    assert {line.status for line in sandbox.ledger.requests} <= {200, 202}
+    busiest = max(sum(began <= at < began + 1.0 for at in moments) for began in moments)
+    assert busiest <= SERVICE_LIMIT
+
+
+def test_every_page_takes_its_turn(sandbox: SandboxServer) -> None:
+    """A question of many pages is many requests."""
+    with closing(Rossum(rossum(sandbox.rossum_url))) as backend:
+        for number in range(101):
+            backend.upload(parcel(b"%d" % number))
+    sandbox.ledger.clear()
+    with closing(Rossum(rossum(sandbox.rossum_url, limits=Limits(per_second=2)))) as backend:
+        began = time.monotonic()
+        assert backend.find(parcel(), 0.0) is None
+        took_s = time.monotonic() - began
+    asked = len(sandbox.ledger.requests)
+    assert asked > 3
+    assert took_s > (asked - 3) / 2
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    """A connection that is used once, as by a test, has no rate."""
+    pace = Pace(None)
+    for _ in range(1000):
+        pace.wait(0.0, asks=True)()
+    assert pace.ready_in(asks=True) == 0
+
+
+def test_a_turn_that_does_not_come_is_no_attempt() -> None:
+    """A request that would wait longer than it may take in all is not sent, and nobody has waited for that."""
+
+    def script(line: Line) -> None:
+        line.request()
+        line.answer(200, b"{}")
+
+    limits = Limits(per_second=0.001)
+    with Scripted(script) as server, closing(wire(server.origin, limits=limits, timeouts=timeouts())) as way:
+        way.send(Request("GET", "/"))
+        began = time.monotonic()
+        assert way.ready_in(asks=False) > 900
+        with pytest.raises(Unavailable, match="per_second") as raised:
+            way.send(Request("GET", "/"))
+        assert time.monotonic() - began < 10
+    assert raised.value.counts is False
+    assert server.connections == 1
+
+
+def test_whoever_waits_ends_with_the_connection() -> None:
+    """A request that waits for its turn while the program ends goes nowhere."""
+    pace = Pace(0.01)
+    pace.wait(1000.0, asks=False)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(pace.wait, 1000.0, asks=False)
+        pace.close()
+        with pytest.raises(Unavailable):
+            waiting.result(timeout=10)

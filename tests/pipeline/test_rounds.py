@@ -1,0 +1,170 @@
+"""Accepted documents are asked about together, and never in the way of those that want to go out."""
+
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hotfolder.backends.base import DeliveryError, Parcel, Receipt, Unavailable
+from hotfolder.model import Journey, Remote, State
+from tests.builders import DEADLINE_S, journey
+from tests.pipeline.workshop import Guarded, Opening, picture
+
+
+class Crowd(Guarded):
+    """A service that can be asked about many at once, and says the final word when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(asks=10**9)
+        self.shares = True
+        self.ready = False
+        self.fails: DeliveryError | None = None
+        self.rounds: list[int] = []
+        """How many documents each question was about."""
+        self.asking = self.asked_at_once = 0
+        self.hangs = threading.Event()
+        """Cleared: questions do not come back."""
+        self.hangs.set()
+        self._count = threading.Lock()
+
+    def shares_questions(self, remote: Remote) -> bool:
+        """Tell whether that was wanted."""
+        return self.shares and remote.task is not None
+
+    def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Say the final word, or none."""
+        del parcel
+        self.rounds.append(1)
+        with self._count:
+            self.asking += 1
+            self.asked_at_once = max(self.asking, self.asked_at_once)
+        assert self.hangs.wait(DEADLINE_S)
+        with self._count:
+            self.asking -= 1
+        return self._word(receipt)
+
+    def follow_up_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
+        """Say so of all."""
+        self.rounds.append(len(asked))
+        return [self.fails or self._word(receipt) for receipt, _ in asked]
+
+    def _word(self, receipt: Receipt) -> Receipt:
+        if self.fails:
+            raise self.fails
+        return replace(receipt, final=True, document_ids=("7",)) if self.ready else receipt
+
+
+def accepted(number: int, **changes: Any) -> Journey:
+    """Return a document that an earlier run had accepted."""
+    facts: dict[str, Any] = {
+        "upload_id": str(uuid.UUID(int=number + 1)),
+        "name": b"%d.png" % number,
+        "state": State.ACCEPTED,
+        "media_type": "image/png",
+        "sha256": "0" * 64,
+        "remote": Remote(task=str(number)),
+        "told_at": time.time(),
+    }
+    return journey(**facts | changes)
+
+
+def test_one_question_for_many(workshop: Opening) -> None:
+    """Forty accepted documents are asked about with a few questions, and each gets its own final word."""
+    crowd = Crowd()
+    shop = workshop(crowd)
+
+    async def scenario() -> None:
+        for number in range(40):
+            shop.put(f"{number}.png", picture(number))
+        await shop.until(
+            lambda: len(shop.carried()) == 40 and max(crowd.rounds, default=0) > 1, "asked about"
+        )
+        await shop.until(lambda: all(j.state is State.ACCEPTED for j in shop.carried()), "all accepted")
+        crowd.rounds.clear()
+        crowd.ready = True
+        await shop.until(lambda: shop.at_rest(40), "all filed")
+
+    shop.run(scenario)
+    assert sum(crowd.rounds) == 40
+    assert len(crowd.rounds) <= 8
+
+
+def test_trouble_with_a_question_for_many_is_one_trouble(workshop: Opening) -> None:
+    """A question about forty documents that fails is one failure of the service, and all are asked about again."""
+    crowd = Crowd()
+    shop = workshop(crowd)
+    error = Unavailable("down", status=503, retry_after_s=0.5)
+
+    async def scenario() -> None:
+        crowd.fails = error
+        for number in range(40):
+            shop.lane.resume(shop.line, accepted(number))
+        await shop.until(lambda: shop.lane.gate.failures, "in trouble")
+        assert crowd.rounds[0] > 1
+        assert shop.lane.gate.failures == len(crowd.rounds)
+        crowd.fails = None
+        await shop.until(lambda: sum(crowd.rounds) >= 80, "asked again")
+        assert shop.lane.gate.failures == 0
+
+    shop.run(scenario)
+
+
+def test_thousands_that_wait_keep_nobody_waiting(workshop: Opening) -> None:
+    """With three thousand documents to be asked about, a hundred at a time, a new one is sent at once."""
+    crowd = Crowd()
+    shop = workshop(crowd)
+
+    async def scenario() -> None:
+        for number in range(3_000):
+            shop.lane.resume(shop.line, accepted(number))
+        await shop.until(lambda: crowd.rounds, "asking")
+        shop.put("new.png", picture(1))
+        await shop.until(lambda: crowd.kept, "sent")
+        assert sum(crowd.rounds) < 3_000
+        await shop.until(lambda: sum(crowd.rounds) >= 3_000, "all asked about")
+
+    shop.run(scenario)
+    assert max(crowd.rounds) == 100
+    assert crowd.rounds.count(100) >= 20
+
+
+def test_questions_leave_half_of_the_places_to_documents(workshop: Opening) -> None:
+    """However slow the service is with questions, two of four places stay free for what wants to go out."""
+    crowd = Crowd()
+    crowd.shares = False
+    shop = workshop(crowd)
+
+    async def scenario() -> None:
+        crowd.hangs.clear()
+        for number in range(10):
+            shop.lane.resume(shop.line, accepted(number))
+        await shop.until(lambda: crowd.asking == 2, "two questions hang")
+        for number in range(5):
+            shop.put(f"new{number}.png", picture(number))
+        await shop.until(lambda: len(crowd.kept) == 5, "sent")
+        assert crowd.asking == crowd.asked_at_once == 2
+        crowd.hangs.set()
+
+    shop.run(scenario)
+
+
+def test_an_offline_folder_puts_its_questions_off(workshop: Opening) -> None:
+    """A document whose drop folder is away for a moment is asked about once the folder is back."""
+    crowd = Crowd()
+    crowd.ready = True
+    shop = workshop(crowd)
+
+    async def scenario() -> None:
+        await shop.until(lambda: shop.drop.folders, "watching")
+        shop.drop.folders, away = None, shop.drop.folders
+        shop.lane.resume(shop.line, accepted(1))
+        errands = shop.lane._carriage.rounds
+        await shop.until(lambda: errands.due_in(time.monotonic()) == 0, "due")
+        await shop.until(lambda: (errands.due_in(time.monotonic()) or 0) > 0.5, "put off")
+        assert crowd.rounds == []
+        shop.drop.folders = away
+        await shop.until(lambda: crowd.rounds, "asked about")
+
+    shop.run(scenario)
