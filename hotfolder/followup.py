@@ -40,7 +40,10 @@ def poll_delay(polls: int, *, imported: bool = False) -> float:
 
 
 def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
-    """Ask once how an accepted document fares; blocks."""
+    """Ask once how an accepted document fares; blocks. One whose last word is known is not asked about."""
+    if journey.results_from is not None and journey.answer is not None:
+        ids = journey.answer.document_ids or ()
+        return replace(_receipt(journey), final=True, document_ids=ids)
     return _asked(lambda: backend.follow_up(_receipt(journey), parcel))
 
 
@@ -57,7 +60,7 @@ def ask_progress_of(backend: Backend, asked: Sequence[tuple[Journey, Parcel]]) -
 
 def _receipt(journey: Journey) -> Receipt:
     """Return what is known of an accepted document the way the service said it."""
-    status = journey.accepted_status or 200
+    status = journey.answer.status_code if journey.answer else journey.accepted_status or 200
     return Receipt(status=status, final=False, remote=journey.remote, imported=journey.imported)
 
 

@@ -20,6 +20,8 @@ from hotfolder.model import Answer, ErrorSource, Remote
 
 ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
 """What `Backend.results` calls the shape of its JSON: `fetched_at`, `source`, and the service's own words."""
+PROCESSED = "processed"
+"""The value of a queue's `wait_for` that asks for the service's last word."""
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
 
 

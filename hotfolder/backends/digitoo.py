@@ -14,6 +14,7 @@ from hotfolder.backends.base import (
     JPEG,
     PDF,
     PNG,
+    PROCESSED,
     TIFF,
     Backend,
     CannotTell,
@@ -70,7 +71,6 @@ DOCUMENT_ID_PATHS = (
 )
 TOKEN_PATHS = ("data.access_token", "access_token", "data.accessToken", "token")
 EXPIRY_PATHS = ("data.expires_at", "expires_at", "data.expiresAt")
-PROCESSED = "processed"
 RENEWED_BEFORE_S = 60.0
 """A token is renewed this long before its end, so that no upload meets it."""
 

@@ -64,7 +64,9 @@ class Documents:
         final = set(map(spelt, statuses)) <= DONE | TURNED_DOWN
         remote = replace(receipt.remote, status=told)
         receipt = replace(receipt, final=final, document_ids=numbers, remote=remote, imported=True)
-        return replace(receipt, warnings=tuple(dict.fromkeys(warnings)), rejected=rejected) if final else receipt
+        return (
+            replace(receipt, warnings=tuple(dict.fromkeys(warnings)), rejected=rejected) if final else receipt
+        )
 
     def results(self, receipt: Receipt, into: IO[bytes]) -> bool:
         """Write the annotations of a receipt's documents as JSON, each answer as it came; False where there are none."""

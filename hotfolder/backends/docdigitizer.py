@@ -14,6 +14,7 @@ from hotfolder.backends.base import (
     JPEG,
     PDF,
     PNG,
+    PROCESSED,
     TIFF,
     Backend,
     CannotTell,
@@ -62,7 +63,6 @@ DOCUMENT_ID_PATHS = (
 )
 TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
 SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
-PROCESSED = "processed"
 TAG_HEADER = "X-Docdigitizer-Tag"
 
 

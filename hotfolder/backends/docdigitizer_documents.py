@@ -77,7 +77,9 @@ class Documents:
         remote = receipt.remote
         numbers = numbers_of(remote)
         found = Findings(into, self._secrets, "annotations", iso(self._now()))
-        there = found.each("annotations", [partial(self._poured, remote, one, "annotations") for one in numbers])
+        there = found.each(
+            "annotations", [partial(self._poured, remote, one, "annotations") for one in numbers]
+        )
         if there:
             found.each("reviews", [partial(self._poured, remote, one, "reviews") for one in numbers])
         found.end()

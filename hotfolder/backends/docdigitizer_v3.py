@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Container
+from functools import partial
 from io import BytesIO
 from secrets import token_hex
 from threading import Lock
@@ -31,7 +32,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
-from hotfolder.backends.findings import Findings
+from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
@@ -186,7 +187,7 @@ class DocDigitizerV3(Backend):
         answer = json.dumps(reply.document).encode()
         written = BytesIO()
         found = Findings(written, self._secrets, "answer", iso(self._judge.now()))
-        found.each("annotations", [lambda into: into(answer) is None])
+        found.each("annotations", [partial(_poured, answer)])
         found.nothing("reviews")
         found.end()
         with self._lock:
@@ -200,6 +201,11 @@ class DocDigitizerV3(Backend):
     def _key_of(self, reply: Reply, state: str) -> str:
         found = answers.error_key(reply, self._judge.profile.key_paths, {}, self._secrets)
         return found or state.upper()
+
+
+def _poured(answer: bytes, into: Sink) -> bool:
+    into(answer)
+    return True
 
 
 def _context(connection: str, queue: str) -> str:

@@ -133,7 +133,7 @@ class JsonStream:
     def _may_close(self, sign: bytes) -> bool:
         if not self._open or _CLOSES.get(sign) != self._open[-1]:
             return False
-        return self._next == _COMMA or self._next == (_KEY_OR_END if sign == b"}" else _VALUE_OR_END)
+        return self._next in {_COMMA, _KEY_OR_END if sign == b"}" else _VALUE_OR_END}
 
     def _value_over(self) -> None:
         self._next = _COMMA if self._open else _NOTHING

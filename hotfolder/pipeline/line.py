@@ -138,6 +138,12 @@ class Line:
         logger.error(text, name, self.stopped.file, journey.reason, name)
         return True
 
+    def tell_warnings(self, before: Journey, journey: Journey) -> None:
+        """Say what the service made of an accepted document, where that is new and nothing else says it."""
+        if before.state in {State.ACCEPTED, State.UNCERTAIN} and not journey.stalled:
+            for said in (one for one in journey.warnings if one not in before.warnings):
+                logger.warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
+
     def lose(self, journey: Journey) -> None:
         """Take note that a document is not in the work folder any more; its row stays open, and `status` says so."""
         self.carried.pop(journey.upload_id, None)

@@ -239,7 +239,9 @@ def test_large_results_that_nobody_asks_for() -> None:
         receipts = [backend.upload(one) for one in sent]
         with pytest.raises(CannotTell):
             fetched(backend, receipts[0], sent[0])
-        assert all(fetched(backend, receipt, one) for receipt, one in zip(receipts[1:], sent[1:], strict=True))
+        assert all(
+            fetched(backend, receipt, one) for receipt, one in zip(receipts[1:], sent[1:], strict=True)
+        )
 
 
 def test_our_id_where_the_service_names_none(sandbox: SandboxServer, connect: Connect) -> None:
