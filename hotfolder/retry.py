@@ -42,52 +42,73 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
     return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
 
 
-@dataclass(slots=True)
-class Departure:
-    """One request that was let out, and when (monotonic)."""
+FIRST_STEPS = 4
+"""A log-in, the hour there, and an upload go out at once, with one to spare: a single document waits for nothing."""
 
-    at: float
+
+class Window:
+    """At most so many requests within so many seconds, counted from when the head of each has gone out."""
+
+    def __init__(self, most: int, within_s: float) -> None:
+        self.most = most
+        self.within_s = within_s
+        self.going = 0
+        """How many were let out whose heads are still on their way, since connecting takes time."""
+        self.gone: deque[float] = deque()
+        """When the heads of the latest went out (monotonic), in that order."""
+
+    def free_in(self, now: float) -> float:
+        """Return the seconds until one more may go out, 0: now."""
+        while self.gone and now - self.gone[0] >= self.within_s:
+            self.gone.popleft()
+        room = self.most - self.going
+        if room <= 0:
+            return self.within_s
+        return 0.0 if len(self.gone) < room else max(self.gone[-room] + self.within_s - now, 0.0)
+
+    def went(self, now: float) -> None:
+        """Note that the head of one that was let out has gone, or never will."""
+        self.going -= 1
+        self.gone.append(now)
 
 
 class Quota:
-    """So many requests within any second, of which questions leave a part to documents that want to go out.
+    """So many requests within any second, of which questions take at most half.
 
-    A window and no bucket of tokens: what a bucket has in store goes out on top of its rate. Rates below one make
-    the window longer, fractions above it are left out.
+    Windows and no bucket of tokens: what a bucket has in store goes out on top of its rate. Rates below one make
+    the window longer, fractions above it are left out. What waits goes out in two bursts a second and not in one,
+    since on a slow way the end of one burst and the begin of the next but one would arrive within a second.
     """
 
     def __init__(self, per_second: float) -> None:
-        self.most = max(int(per_second), 1)
-        self.within_s = max(1.0, 1.0 / per_second)
-        self._out: deque[Departure] = deque()
-        self._asked: deque[Departure] = deque()
-        """Those of them that are questions."""
+        most, within_s = max(int(per_second), 1), max(1.0, 1.0 / per_second)
+        self.all = Window(most, within_s)
+        self.burst = Window(max((most + 1) // 2, FIRST_STEPS), within_s / 2)
+        # Half of one is one in twice the time.
+        self.questions = Window(max(most // 2, 1), within_s if most > 1 else 2 * within_s)
 
     def ready_in(self, now: float, *, asks: bool) -> float:
-        """Return the seconds until one more request may go out; 0: now. The wait may turn out shorter."""
-        for out in (self._out, self._asked):
-            while out and now - out[0].at >= self.within_s:
-                out.popleft()
-        wait_s = self._free_in(self._out, self.most, now)
-        if not asks:
-            return wait_s
-        share = self._share(busy=len(self._asked) < len(self._out))
-        return max(wait_s, self._free_in(self._asked, share, now))
+        """Return the seconds until one more request may go out, 0: now; `asks`: it is a question."""
+        return max(window.free_in(now) for window in self._windows(asks=asks))
 
-    def take(self, now: float, *, asks: bool) -> Departure:
-        """Let one request out, which may ask about documents that the service has; its moment may be put right later."""
-        departure = Departure(now)
-        self._out.append(departure)
-        if asks:
-            self._asked.append(departure)
-        return departure
+    def take(self, *, asks: bool) -> None:
+        """Let one request out; `went` must follow."""
+        for window in self._windows(asks=asks):
+            window.going += 1
 
-    def _share(self, *, busy: bool) -> int:
-        """Return how many questions may go out: half beside documents, else all but what the next one needs."""
-        return max(self.most // 2 if busy else self.most - max(self.most // 4, 1), 1)
+    def went(self, now: float, *, asks: bool) -> None:
+        """Note that the head of one that was let out has gone, or never will."""
+        for window in self._windows(asks=asks):
+            window.went(now)
 
-    def _free_in(self, out: deque[Departure], most: int, now: float) -> float:
-        return 0.0 if len(out) < most else max(out[-most].at + self.within_s - now, 0.0)
+    def goes_on(self, before: "Quota") -> None:
+        """Count what went out under another limit until now."""
+        self.all.gone.extend(before.all.gone)
+        self.burst.gone.extend(before.burst.gone)
+        self.questions.gone.extend(before.questions.gone)
+
+    def _windows(self, *, asks: bool) -> tuple[Window, ...]:
+        return (self.all, self.burst, self.questions) if asks else (self.all, self.burst)
 
 
 @dataclass(frozen=True, slots=True)

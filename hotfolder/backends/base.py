@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, ClassVar
 
+from hotfolder.backends.pace import Pace
 from hotfolder.model import Answer, ErrorSource, Remote
 
 ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
@@ -216,10 +217,10 @@ class Backend(ABC):
     def learn_time(self) -> None:  # noqa: B027 — most need not
         """Have `ahead_s` told before a document goes out, where one is looked for by its time; may raise `DeliveryError`."""
 
-    def ready_in(self, *, asks: bool) -> float:
-        """Return the seconds until the connection's rate lets a request out, 0: now; `asks`: it is a question."""
-        del asks
-        return 0.0
+    @property
+    def pace(self) -> Pace:
+        """How fast requests of this connection go out; each takes its turn there."""
+        return Pace()
 
     @abstractmethod
     def upload(self, parcel: Parcel) -> Receipt:

@@ -29,6 +29,7 @@ from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
 from hotfolder.backends.digitoo_documents import Documents
 from hotfolder.backends.moments import moment
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
@@ -107,9 +108,10 @@ class Digitoo(Backend):
         """Log in; with a fixed token nothing is learnt before the first document."""
         self._channel.log_in()
 
-    def ready_in(self, *, asks: bool) -> float:
+    @property
+    def pace(self) -> Pace:
         """See `Backend`."""
-        return self._wire.ready_in(asks=asks)
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final unless more is waited for."""

@@ -30,6 +30,7 @@ from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
 from hotfolder.backends.docdigitizer_documents import Documents, numbers_of
 from hotfolder.backends.moments import iso, moment
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import as_text, last_segment
 from hotfolder.backends.policy import Judge, Profile, Verdict
 from hotfolder.backends.wire import Wire
@@ -94,9 +95,10 @@ class DocDigitizer(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
-    def ready_in(self, *, asks: bool) -> float:
+    @property
+    def pace(self) -> Pace:
         """See `Backend`."""
-        return self._wire.ready_in(asks=asks)
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is final where the answer holds the document's id."""

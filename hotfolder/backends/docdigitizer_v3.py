@@ -34,6 +34,7 @@ from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
 from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Remote
@@ -95,9 +96,10 @@ class DocDigitizerV3(Backend):
         """See `Backend`."""
         return self._channel.ahead_s
 
-    def ready_in(self, *, asks: bool) -> float:
+    @property
+    def pace(self) -> Pace:
         """See `Backend`."""
-        return self._wire.ready_in(asks=asks)
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document and wait for its result; the receipt is final."""

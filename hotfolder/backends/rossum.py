@@ -34,6 +34,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
+from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import texts
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.rossum_followup import FollowUp
@@ -95,9 +96,10 @@ class Rossum(Backend):
         """Ask who we are: with a fixed token there is no log-in that would tell."""
         self._channel.get("/auth/user")
 
-    def ready_in(self, *, asks: bool) -> float:
+    @property
+    def pace(self) -> Pace:
         """See `Backend`."""
-        return self._wire.ready_in(asks=asks)
+        return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
         """Send one document; the receipt is not final, since the import is still to come."""

@@ -39,9 +39,8 @@ class FollowUp:
             receipt = replace(receipt, remote=self._after_task(receipt.remote))
         if receipt.remote.upload is not None:
             receipt = self._after_upload(receipt, parcel.queue_id)
-        return _named(
-            receipt
-        )  # how its annotations fare is the next question, which is one for many documents
+        # How its annotations fare is the next question, which is one for many documents.
+        return _named(receipt)
 
     def ask_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
         """Ask how the known annotations of documents fare, a hundred with one request."""

@@ -20,7 +20,7 @@ from hotfolder import __version__
 from hotfolder.backends.answers import Reply, parse
 from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
-from hotfolder.backends.pace import Pace
+from hotfolder.backends.pace import NoTurnError, Pace, Turn
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.addresses import is_loopback
 
@@ -107,7 +107,7 @@ class Wire:
         each_s = min(times.read_s, times.total_s)
         self._limits = httpx.Timeout(each_s, connect=min(times.connect_s, times.total_s))
         self._ca_file = connection.ca_file
-        self._pace = Pace(connection.limits.per_second if connection.limits else None)
+        self.pace = Pace(connection.limits.per_second if connection.limits else None)
         self._service = service
         parts = urlsplit(connection.base_url)
         self.host = parts.netloc
@@ -127,14 +127,16 @@ class Wire:
         Raises `Unavailable`, `Uncertain` (uploads only), `Unauthorized` for a bad `ca_file`; passes through
         what the body's pieces raise. Redirects are answers, cookies are dropped.
         """
-        gone = self._pace.wait(self._timeouts.total_s, asks=request.method == "GET")
+        turn = self._turn(asks=request.method == "GET")
         deadline = time.monotonic() + self._timeouts.total_s
-        outgoing = _Outgoing(request.body, deadline, gone) if request.body else None
+        outgoing = _Outgoing(request.body, deadline, turn.gone) if request.body else None
         try:
-            ready = self._prepare(request, outgoing or _Nothing(gone))
+            ready = self._prepare(request, outgoing or _Nothing(turn.gone))
             response = self._client().send(ready, stream=True, auth=None)
         except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
             raise self._failure(error, request, outgoing) from None
+        finally:
+            turn.gone()
         if request.into is not None and response.is_success:
             content = self._pour(response, deadline, request.into)
         else:
@@ -145,18 +147,20 @@ class Wire:
         # Page after page of a list would be in memory twice.
         return replace(reply, content=b"") if reply.good and reply.structured else reply
 
-    def ready_in(self, *, asks: bool) -> float:
-        """Return the seconds until the connection's rate lets a request out, 0: now; `asks`: it is a question."""
-        return self._pace.ready_in(asks=asks)
-
     def close(self) -> None:
         """Close the clients of all threads."""
-        self._pace.close()
+        self.pace.end()
         with self._lock:
             clients, self._clients = self._clients, []
         for _, client in clients:
             client.close()
         self._mine = local()
+
+    def _turn(self, *, asks: bool) -> Turn:
+        try:
+            return self.pace.wait(self._timeouts.total_s, asks=asks)
+        except NoTurnError as late:
+            raise Unavailable(str(late), counts=False) from None
 
     def _prepare(self, request: Request, stream: httpx.SyncByteStream) -> httpx.Request:
         """Build the request by hand: with `files=` or `build_request` httpx costs twice the time."""

@@ -38,6 +38,8 @@ class Lane:
         self._stopping = False
         self._asking = 0
         """How many questions about accepted documents are on the wire."""
+        self._asked_last = False
+        """Whether a question was what started last: then documents that want to go out have the next place."""
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
@@ -61,10 +63,16 @@ class Lane:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more and let running requests finish; tell whether they did within `grace_s` seconds."""
         self._stopping = True
+        self.backend.pace.end()
         in_time = await self._crew.stop(grace_s)
         if in_time:
             self.backend.close()
         return in_time
+
+    def goes_on(self, before: "Lane") -> None:
+        """Take the place of one that was stopped: what it has sent counts in the rate of the same host."""
+        if before.connection.base_url == self.connection.base_url:
+            self.backend.pace.goes_on(before.backend.pace)
 
     def resume(self, line: Line, journey: Journey) -> None:
         """Go on with a document that an earlier run had claimed."""
@@ -118,31 +126,48 @@ class Lane:
                 return LONGEST_NAP_S
             for work in self._probes.of_lines(now):
                 self._crew.start(work)
-            # Asked beforehand, so that nothing is claimed that could not go out; each request takes its own turn.
-            if asked := self._next_round(now):
-                self._asking += 1  # at once, not when the step begins
-                self._crew.start(self._ask(asked))
-                continue
-            begin = self._next_work(now)
-            if begin is None:
-                return min(self._until_next(now), self._until_round(now))
-            wait_s = self.backend.ready_in(asks=False)
-            if wait_s > 0:
-                return min(wait_s, self._until_round(now))
-            self._crew.start(begin())
+            if (wait_s := self._start_one(now)) is not None:
+                return wait_s
         return LONGEST_NAP_S
 
+    def _start_one(self, now: float) -> float | None:
+        """Start the next question or document, and return None; or return the seconds until one may.
+
+        The rate is looked at beforehand, so that nothing is claimed that could not go out; each request takes its
+        own turn.
+        """
+        if asked := self._next_round(now):
+            self._asked_last = True
+            self._asking += 1  # at once, not when the step begins
+            self._crew.start(self._ask(asked))
+            return None
+        begin = self._next_work(now)
+        if begin is None:
+            return min(self._until_next(now), self._until_round(now))
+        wait_s = self.backend.pace.ready_in(asks=False)
+        if wait_s > 0:
+            return min(wait_s, self._until_round(now))
+        self._asked_last = False
+        self._crew.start(begin())
+        return None
+
     def _next_round(self, now: float) -> list[Errand]:
-        """Take the accepted documents that are asked about next: never by more than half of the threads."""
-        if self._asking >= (self._limits.concurrency + 1) // 2 or self.backend.ready_in(asks=True) > 0:
+        """Take the accepted documents that are asked about next: never on more than half of the places."""
+        if not self._may_ask or self.backend.pace.ready_in(asks=True) > 0:
+            return []
+        if self._asked_last and self._wants_out(now):
             return []
         return self._carriage.rounds.take(now)
 
+    @property
+    def _may_ask(self) -> bool:
+        return self._asking < max(self._limits.concurrency // 2, 1)
+
     def _until_round(self, now: float) -> float:
         due_in = self._carriage.rounds.due_in(now)
-        if due_in is None or self._asking >= (self._limits.concurrency + 1) // 2:
+        if due_in is None or not self._may_ask:
             return LONGEST_NAP_S
-        return max(due_in, self.backend.ready_in(asks=True))
+        return max(due_in, self.backend.pace.ready_in(asks=True))
 
     async def _ask(self, asked: list[Errand]) -> None:
         try:
@@ -158,10 +183,18 @@ class Lane:
         for _ in range(len(self._turn)):
             line = self._turn[0]
             self._turn.rotate(-1)
-            may = line.gate.allows(now, 0) and line.has_turn and not line.rests
-            if line.drop.inbox.ready and may and self._may_claim(line):
+            if self._has_work(line, now):
                 return lambda line=line: self._carriage.take_in(line)  # type: ignore[misc]
         return None
+
+    def _wants_out(self, now: float) -> bool:
+        """Tell whether `_next_work` would find something."""
+        due = self._carriage.errands.next_at
+        return (due is not None and due <= now) or any(self._has_work(line, now) for line in self.lines)
+
+    def _has_work(self, line: Line, now: float) -> bool:
+        may = line.gate.allows(now, 0) and line.has_turn and not line.rests
+        return bool(line.drop.inbox.ready) and may and self._may_claim(line)
 
     def _may_claim(self, line: Line) -> bool:
         """Tell whether the disk allows a claim; after trouble with it, one claim at a time finds out."""

@@ -106,7 +106,11 @@ class Service:
 
     def _begin(self, settings: Settings, *, first: bool = True) -> None:
         self.settings = settings
+        before = {} if self.works is None else {lane.connection.name: lane for lane in self.works.lanes}
         self.works = Works(settings, self.journal, self._clock, self._run, first=first)
+        for lane in self.works.lanes:
+            if (same := before.get(lane.connection.name)) is not None:
+                lane.goes_on(same)
         self.works.start()
 
     def _works(self) -> Works:

@@ -10,9 +10,7 @@ from hotfolder.settings.yaml_source import Document
 
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
     "mode": ("single",),
-    "wait_for": ("accepted", "imported"),
     "status_file": (None,),
-    "results": (False,),
 }
 """Attribute → the values that work; deleting a line makes the attribute available."""
 

@@ -6,8 +6,9 @@ from contextlib import closing
 
 import pytest
 
+from hotfolder.backends import pace as pace_module
 from hotfolder.backends.base import Unavailable
-from hotfolder.backends.pace import Pace
+from hotfolder.backends.pace import NoTurnError, Pace
 from hotfolder.backends.rossum import Rossum
 from hotfolder.backends.wire import Request
 from hotfolder.sandbox.server import SandboxServer
@@ -54,12 +55,12 @@ def test_without_a_limit_nobody_waits() -> None:
     """A connection that is used once, as by a test, has no rate."""
     pace = Pace(None)
     for _ in range(1000):
-        pace.wait(0.0, asks=True)()
+        pace.wait(0.0, asks=True).gone()
     assert pace.ready_in(asks=True) == 0
 
 
 def test_a_turn_that_does_not_come_is_no_attempt() -> None:
-    """A request that would wait longer than it may take in all is not sent, and nobody has waited for that."""
+    """A request whose turn comes too late is not sent, and it is nobody's trouble."""
 
     def script(line: Line) -> None:
         line.request()
@@ -68,21 +69,41 @@ def test_a_turn_that_does_not_come_is_no_attempt() -> None:
     limits = Limits(per_second=0.001)
     with Scripted(script) as server, closing(wire(server.origin, limits=limits, timeouts=timeouts())) as way:
         way.send(Request("GET", "/"))
-        began = time.monotonic()
-        assert way.ready_in(asks=False) > 900
+        assert way.pace.ready_in(asks=False) > 900
+        assert way.pace.ready_in(asks=True) > 1900
+        way.pace.end()
         with pytest.raises(Unavailable, match="per_second") as raised:
             way.send(Request("GET", "/"))
-        assert time.monotonic() - began < 10
     assert raised.value.counts is False
     assert server.connections == 1
 
 
-def test_whoever_waits_ends_with_the_connection() -> None:
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn that is further away than a request waits is told at once."""
+    monkeypatch.setattr(pace_module, "PATIENCE", 0.5)
+    pace = Pace(0.01)
+    pace.wait(0.0, asks=False).gone()
+    with pytest.raises(NoTurnError, match="in time"):
+        pace.wait(1.0, asks=False)
+
+
+def test_a_request_that_fails_gives_its_place_back() -> None:
+    """A host that refuses connections does not fill the window for ever."""
+    with closing(wire("http://127.0.0.1:9", limits=Limits(per_second=4), timeouts=timeouts())) as way:
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                way.send(Request("POST", "/"))
+        assert 0 < way.pace.ready_in(asks=False) <= 1.0
+        assert way.pace.quota is not None
+        assert way.pace.quota.all.going == 0
+
+
+def test_whoever_waits_ends_at_once() -> None:
     """A request that waits for its turn while the program ends goes nowhere."""
     pace = Pace(0.01)
-    pace.wait(1000.0, asks=False)
+    pace.wait(1000.0, asks=False).gone()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(pace.wait, 1000.0, asks=False)
-        pace.close()
-        with pytest.raises(Unavailable):
+        pace.end()
+        with pytest.raises(NoTurnError):
             waiting.result(timeout=10)

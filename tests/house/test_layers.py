@@ -11,9 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = """
 model
 allocator checks connector news retry schedule states
+backends.pace
 sidecar spool settings journal logs systemd unixsocket backends.base
 attendants companions results
-backends.bodies backends.json_stream backends.moments backends.pace backends.paths backends.rossum_checks grounds
+backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_objects backends.wire
 backends.channel

@@ -5,17 +5,10 @@ from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
     "mode": ["batch"],
-    "wait_for": ["processed"],
     "status_file": ["/tmp/status"],
-    "results": ["true"],
 }
 ACCEPTED = [
     "mode: single",
-    "wait_for: accepted",
-    "wait_for: imported",
-]
-ACCEPTED += [
-    "results: false",
 ]
 
 
