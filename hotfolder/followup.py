@@ -39,6 +39,13 @@ def poll_delay(polls: int, *, imported: bool = False) -> float:
     return min(_FIRST_POLL_S * _POLL_GROWTH ** min(polls, 32), _LAST_LOOK_S if imported else _LAST_POLL_S)
 
 
+def next_look(journey: Journey, polls: int, now: float) -> float:
+    """Return the seconds before the next look at an accepted document: not long after a promise is over (pure)."""
+    wait_s = poll_delay(polls, imported=journey.imported)
+    promised = None if journey.sla_told else _sla_moment(journey.remote.sla_at)
+    return wait_s if promised is None or promised <= now else min(wait_s, promised - now + _FIRST_POLL_S)
+
+
 def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
     """Ask once how an accepted document fares; blocks. One whose last word is known is not asked about."""
     if journey.results_from is not None and journey.answer is not None:

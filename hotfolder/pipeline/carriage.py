@@ -315,7 +315,7 @@ class Carriage:
         if journey.state in FINAL | {State.FILED}:
             line.to_file(journey)
         elif journey.state is State.ACCEPTED:
-            wait_s = followup.poll_delay(polls, imported=journey.imported)
+            wait_s = followup.next_look(journey, polls, self._clock.wall())
             self.later(line, journey, self._clock.monotonic() + wait_s, polls)
         else:
             self.patience.watch(line, journey)

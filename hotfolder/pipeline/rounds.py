@@ -1,6 +1,7 @@
 """Ask about accepted documents in rounds: those that share a question together, the others one by one."""
 
-from collections.abc import Collection, Container
+from collections.abc import Iterable
+from math import inf
 
 from hotfolder.backends.base import Backend
 from hotfolder.backends.paths import last_segment
@@ -25,6 +26,9 @@ class Rounds:
         self._next_shared_at = clock.monotonic()
         self._told: set[str] = set()
         """Upload ids of those that something was told of while they were asked about."""
+        self._numbers: set[str] = set()
+        """What the service calls the documents that it told something of since the last `hurry`."""
+        self._hurries_at = clock.monotonic()
 
     def add(self, line: Line, journey: Journey, when: float, polls: int) -> None:
         """Plan the question about an accepted document; at once where something was told of it meanwhile."""
@@ -42,17 +46,26 @@ class Rounds:
             return before.results_from is None
         return self._shares(after) and (before.state is not State.ACCEPTED or not self._shares(before))
 
-    def hurry(self, told: Container[str], carried: Collection[Journey]) -> None:
-        """Make the questions due of those of `carried` that were told of by a number in `told`: asking decides."""
-        self._told &= {j.upload_id for j in carried if j.state is State.ACCEPTED}
-        about = {
-            j.upload_id for j in carried if j.state is State.ACCEPTED and any(n in told for n in _numbers(j))
-        }
-        self._told |= about
-        if about:
-            for errands in (self._alone, self._shared):
-                for one in errands.remove(lambda e: e.journey.upload_id in about):
-                    self.add(one.line, one.journey, self._clock.monotonic(), one.polls)
+    def told(self, number: str) -> None:
+        """Take note that the service told something of a document by itself: asking decides what."""
+        self._numbers.add(number)
+
+    def hurry(self, lines: Iterable[Line]) -> float:
+        """Make the questions due about what was told; returns the seconds until that is to be done again.
+
+        Once a second at most, so that whoever tells much does not have as much asked.
+        """
+        now = self._clock.monotonic()
+        if not self._numbers or now < self._hurries_at:
+            return max(self._hurries_at - now, 0.0) if self._numbers else inf
+        accepted = [j for line in lines for j in line.carried.values() if j.state is State.ACCEPTED]
+        about = {j.upload_id for j in accepted if not self._numbers.isdisjoint(_numbers(j))}
+        self._hurries_at, self._numbers = now + _TICK_S, set()
+        self._told = about | (self._told & {j.upload_id for j in accepted})
+        for errands in (self._alone, self._shared) if about else ():
+            for one in errands.remove(lambda e: e.journey.upload_id in about):
+                self.add(one.line, one.journey, now, one.polls)
+        return inf
 
     def _shares(self, journey: Journey) -> bool:
         return journey.results_from is None and self._backend.shares_questions(journey.remote)

@@ -50,7 +50,6 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
         if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
             text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
             yield document.problem(("queues", name, "webhook_url"), text)
-
         yield from _last_words(queue, settings.connections.get(queue.connection), document)
 
 
