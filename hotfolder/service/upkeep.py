@@ -59,7 +59,11 @@ class Upkeep:
         """Look through both archives once; returns the seconds until the next time."""
         if self._line.drop.folders is None:
             return _OFFLINE_S
-        now = self._trusted()
+        try:
+            now = await self._trusted()
+        except OSError as problem:  # without the note a restart would believe a clock that has leapt
+            self._change(str(problem))
+            return _SOON_S
         if now is None:
             return _LATEST_S
         number, trouble = 0, None
@@ -72,8 +76,8 @@ class Upkeep:
         shortest = min(kept_s for _, kept_s in self._kept.values())
         return _SOON_S if number >= _MOST_A_ROUND else min(max(shortest / 10, 1.0), _LATEST_S)
 
-    def _trusted(self) -> float | None:
-        """Return the time (seconds since 1970), None while the clock may have leapt ahead."""
+    async def _trusted(self) -> float | None:
+        """Return the time (seconds since 1970), None while the clock may have leapt ahead; raises OSError."""
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
         known = wall if self._looked_at is None else self._looked_at
         if wall - known > _LEAP_S:
@@ -86,8 +90,8 @@ class Upkeep:
                 return None
         self._doubted_since = None
         if self._looked_at is None or not 0 <= wall - known < _LATEST_S:
+            await asyncio.wrap_future(self._journal.looked_through(self._line.queue.name, wall))
             self._looked_at = wall
-            self._journal.looked_through(self._line.queue.name, wall)
         # Never by a clock that is ahead of the service's.
         return wall + min(self._backend.ahead_s or 0.0, 0.0)
 

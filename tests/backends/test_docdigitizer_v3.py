@@ -106,6 +106,14 @@ class TestDocDigitizerV3(ServiceContract):
         with pytest.raises(CannotTell, match="no list"):
             world.backend.find(world.parcel(), 0.0)
 
+    def test_a_list_comes_through_though_its_pages_fail_now_and_then(
+        self, world: World, sandbox: SandboxServer
+    ) -> None:
+        """There is no list, so nothing is asked."""
+        del sandbox
+        with pytest.raises(CannotTell):
+            world.backend.find(world.parcel(), 0.0)
+
     def test_unsent_document_is_not_found(self, world: World) -> None:
         """Of a document that was never sent there is no clear no either."""
         with pytest.raises(CannotTell):

@@ -36,7 +36,7 @@ queues:
     ("more", "ids", "serial"),
     [
         ("", {"q7": ("q7", "queue"), "q8": ("q8", "folder"), "q9": ("q9", "companion")}, True),
-        ("limits: {concurrency: 3}", {}, False),
+        ("limits: {{concurrency: 3}}", {}, False),
         (
             "queue_id_override: q7",
             dict.fromkeys(("q7", "q8", "q9"), ("q7", "override")),

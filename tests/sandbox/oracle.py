@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
+from urllib.parse import parse_qs
 
 from dacite import DaciteError
 from rossum_api.domain_logic.resources import Resource
@@ -27,7 +28,8 @@ PAGE = {"total", "total_pages", "next", "previous"}
 
 def kind_of(path: str) -> Resource:
     """Return the kind of object that a path below `/api/v1/` answers with; raises `KeyError`."""
-    return KINDS[path if path in KINDS else path.partition("?")[0].partition("/")[0]]
+    place = path.partition("?")[0]
+    return KINDS[place if place in KINDS else place.partition("/")[0]]
 
 
 def objects_of(answer: Mapping[str, Any]) -> list[Any]:
@@ -39,8 +41,12 @@ def complaints(path: str, answer: Mapping[str, Any]) -> list[str]:
     """Return what the client would miss, not know, or not understand in an answer; nothing where all is well."""
     kind = kind_of(path)
     found = [said for shown in objects_of(answer) for said in _about(kind, shown)]
-    if "results" in answer and set(answer) ^ {"pagination", "results"}:
+    asked = parse_qs(path.partition("?")[2]).get("sideload", [""])[0]
+    beside = set(filter(None, asked.split(",")))  # the client takes these from the page itself
+    if "results" in answer and set(answer) ^ {"pagination", "results", *beside}:
         found.append(f"a page has {sorted(answer)}")
+    for kind_beside in beside & answer.keys():
+        found += [said for shown in answer[kind_beside] for said in _about(KINDS[kind_beside], shown)]
     if "results" in answer and set(answer.get("pagination", ())) != PAGE:
         found.append("the page does not say where it stands")
     return found

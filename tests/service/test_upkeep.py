@@ -1,9 +1,9 @@
 """Keeping documents for a time, in a pipeline that runs."""
 
-import asyncio
 import itertools
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -220,13 +220,12 @@ def test_a_journal_that_cannot_be_written(
         await shop.deliver()
         with monkeypatch.context() as patch:
 
-            def full(*_: object) -> asyncio.Future[None]:
-                future = asyncio.get_running_loop().create_future()
+            def full(*_: object) -> Future[None]:
+                future: Future[None] = Future()
                 future.set_exception(JournalError("the disk is full"))
                 return future
 
             patch.setattr(journal, "retire", full)
-            patch.setattr(asyncio, "wrap_future", lambda future: future)
             await shop.after(2)
         assert (shop.lying(), "the disk is full" in str(shop.parts.line.upkeep_trouble)) == (0, True)
         ((_, made),) = journal.reader.resting("invoices", "done", 1e12, (0.0, ""), 9)
@@ -257,3 +256,26 @@ def test_queues_that_keep_everything_need_none(tmp_path: Path, journal: Journal)
     """By default nothing is ever removed, and a short time is looked after more often."""
     assert not Shop(tmp_path / "a", journal).upkeep.needed
     assert Shop(tmp_path / "b", journal, failed_s=1.0).upkeep.needed
+
+
+def test_a_look_that_cannot_be_noted_removes_nothing(tmp_path: Path, journal: Journal) -> None:
+    """Without the note a restart would believe a clock that has leapt: nothing goes until it can be written."""
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+
+    async def scenario() -> None:
+        await shop.deliver()
+        with pytest.MonkeyPatch.context() as patch:
+
+            def full(*_: object) -> Future[None]:
+                future: Future[None] = Future()
+                future.set_exception(JournalError("the disk is full"))
+                return future
+
+            patch.setattr(journal, "looked_through", full)
+            shop.parts.clock.ahead_s = 2 * DAY_S
+            assert await shop.upkeep._round() == 60.0
+        assert (shop.lying(), "the disk is full" in str(shop.parts.line.upkeep_trouble)) == (2, True)
+        await shop.upkeep._round()
+        assert (shop.lying(), shop.parts.line.upkeep_trouble) == (0, None)
+
+    shop.parts.run(scenario)
