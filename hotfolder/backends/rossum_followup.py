@@ -75,7 +75,8 @@ class FollowUp:
                 return error
         try:
             told = self.judged(_named(receipt), found.annotations, found.documents)
-            return self._to_the_end(told, found) if told.final and parcel.wait_for == PROCESSED else told
+            waits = parcel.wait_for == PROCESSED and not told.rejected
+            return self._to_the_end(told, found) if told.final and waits else told
         except DeliveryError as error:
             return error
 

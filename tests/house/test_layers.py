@@ -18,8 +18,8 @@ backends.bodies backends.json_stream backends.moments backends.paths backends.ro
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_objects backends.wire
 backends.channel
-backends.callbacks backends.digitoo_documents backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list
-backends.rossum_followup backends.rossum_search
+backends.callbacks backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list
+backends.digitoo_documents backends.rossum_followup backends.rossum_search
 backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals
