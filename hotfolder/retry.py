@@ -43,7 +43,7 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
 
 
 FIRST_STEPS = 4
-"""A log-in, the hour there, and an upload go out at once, with one to spare: a single document waits for nothing."""
+"""A log-in, the hour there, and an upload go out at once, and one to spare: a single document waits for nothing."""
 
 
 class Window:

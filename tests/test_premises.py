@@ -1,5 +1,6 @@
 """What `hotfolder check` finds out about queues and their services before the first document."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,15 @@ queues:
 
 
 def found(
-    top: Path, keys: str, origin: str = "https://service.example", *, online: bool = False
+    top: Path,
+    keys: str,
+    origin: str = "https://service.example",
+    *,
+    online: bool = False,
+    further: str = "",
 ) -> list[str]:
     """Return what is said of the queues and connections, each with its verdict."""
-    (top / "config.yaml").write_text(CONFIG.format(top=top, origin=origin, keys=keys))
+    (top / "config.yaml").write_text(CONFIG.format(top=top, origin=origin, keys=keys) + further)
     for name in ("to-r", "to-g", "to-z"):
         (top / name).mkdir(exist_ok=True)
     findings = examine_all(load_settings(top / "config.yaml", {}), {}, online=online)
@@ -65,3 +71,12 @@ def test_types_are_held_against_the_services_queue(tmp_path: Path) -> None:
         )
         fine = found(tmp_path, "types: [tiff, png]", sandbox.origin, online=True)
         assert not [one for one in fine if "leave out" in one]
+
+
+def test_questions_before_the_first_document_keep_the_rate(tmp_path: Path) -> None:
+    """`--online` asks no faster than `limits.per_second` allows, the common one included."""
+    with SandboxServer() as sandbox:
+        found(tmp_path, "poll: auto", sandbox.origin, online=True, further="limits: {per_second: 1}")
+        asked = [line.at for line in sandbox.ledger.requests if line.path.startswith("/rossum/")]
+        assert len(asked) >= 2
+        assert min(after - before for before, after in pairwise(asked)) > 0.9

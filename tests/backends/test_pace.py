@@ -2,17 +2,19 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
+from hotfolder.backends import open_backend
 from hotfolder.backends import pace as pace_module
-from hotfolder.backends.base import Unavailable
+from hotfolder.backends.base import CannotTell, Unavailable
 from hotfolder.backends.pace import NoTurnError, Pace
 from hotfolder.backends.rossum import Rossum
 from hotfolder.backends.wire import Request
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.settings import Limits
+from tests.backends import parcels
 from tests.backends.contract import finished
 from tests.backends.parcels import parcel, rossum
 from tests.backends.scripted import Line, Scripted, timeouts, wire
@@ -36,19 +38,42 @@ def test_a_service_that_counts_is_never_annoyed(sandbox: SandboxServer) -> None:
     assert busiest <= SERVICE_LIMIT
 
 
+@pytest.mark.parametrize("service", ["rossum", "digitoo", "docdigitizer", "docdigitizer_v3"])
+def test_every_request_of_every_backend_counts(
+    sandbox: SandboxServer, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-in, check, the hour, an upload, looks and a search: as many turns are taken as requests arrive."""
+    turns: list[bool] = []
+    went = Pace.went
+    monkeypatch.setattr(Pace, "went", lambda self, *, asks: (turns.append(asks), went(self, asks=asks)))
+    connection = getattr(parcels, service)(getattr(sandbox, f"{service}_url"), limits=Limits(per_second=1000))
+    with closing(open_backend(connection)) as backend:
+        backend.check(("8236",) if service == "rossum" else ("q7",))
+        backend.learn_time()
+        one = parcel(queue_id="8236" if service == "rossum" else "q7")
+        finished(backend, backend.upload(one), one)
+        with suppress(CannotTell):
+            backend.find(one, 0.0)
+            assert list(backend.documents(one.queue_id, 10))
+        asked = [line.method == "GET" for line in sandbox.ledger.requests]
+        assert turns == asked
+        assert len(turns) >= 2
+        assert backend.pace.quota is not None
+
+
 def test_every_page_takes_its_turn(sandbox: SandboxServer) -> None:
     """A question of many pages is many requests."""
     with closing(Rossum(rossum(sandbox.rossum_url))) as backend:
         for number in range(101):
             backend.upload(parcel(b"%d" % number))
     sandbox.ledger.clear()
-    with closing(Rossum(rossum(sandbox.rossum_url, limits=Limits(per_second=2)))) as backend:
+    with closing(Rossum(rossum(sandbox.rossum_url, limits=Limits(per_second=40)))) as backend:
         began = time.monotonic()
         assert backend.find(parcel(), 0.0) is None
         took_s = time.monotonic() - began
     asked = len(sandbox.ledger.requests)
-    assert asked > 3
-    assert took_s > (asked - 3) / 2
+    assert asked > 40
+    assert took_s > (asked - 1) // 20 - 0.5  # half of the rate
 
 
 def test_without_a_limit_nobody_waits() -> None:

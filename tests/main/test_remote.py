@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,16 @@ def test_no_more_than_asked_for(config: Path) -> None:
     assert "holds more than 2" in ended.stderr
     assert json.loads(listed(config, "digitoo", "--limit", "2", "--json").stdout)["more"] is True
     assert "more" not in listed(config, "digitoo", "--limit", "3").stderr
+
+
+def test_listing_keeps_the_rate(config: Path, sandbox: SandboxServer) -> None:
+    """The pages of a list come no faster than the common `limits.per_second` allows, and half as fast as that."""
+    uploaded(config, "rossum", "a.pdf")
+    config.write_text(config.read_text() + "limits: {per_second: 1}\n")
+    sandbox.ledger.clear()
+    assert "a.pdf" in listed(config, "rossum").stdout
+    asked = [line.at for line in sandbox.ledger.requests]
+    assert min(after - before for before, after in pairwise(asked)) > 1.8
 
 
 def test_a_service_that_does_not_tell(config: Path, sandbox: SandboxServer) -> None:

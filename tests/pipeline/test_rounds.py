@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from hotfolder.backends.base import DeliveryError, Parcel, Receipt, Unavailable
 from hotfolder.model import Journey, Remote, State
 from hotfolder.pipeline.errands import Errand
+from hotfolder.settings import Limits
 from tests.builders import DEADLINE_S, journey
 from tests.pipeline.workshop import Guarded, Opening, picture
 
@@ -31,6 +33,13 @@ class Crowd(Guarded):
         """Cleared: questions do not come back."""
         self.hangs.set()
         self._count = threading.Lock()
+        self.sent_after: list[int] = []
+        """How many questions there had been when each document came."""
+
+    def upload(self, parcel: Parcel) -> Receipt:
+        """Note how many questions went before."""
+        self.sent_after.append(len(self.rounds))
+        return super().upload(parcel)
 
     def shares_questions(self, remote: Remote) -> bool:
         """Tell whether that was wanted."""
@@ -151,6 +160,30 @@ def test_questions_leave_half_of_the_places_to_documents(workshop: Opening) -> N
         crowd.hangs.set()
 
     shop.run(scenario)
+
+
+def test_documents_and_questions_take_turns(workshop: Opening) -> None:
+    """On a connection with one place a document waits for one question at most, however many are due."""
+    crowd = Crowd()
+    crowd.shares = False
+    shop = workshop(crowd)
+    shop.lane._limits = Limits(concurrency=1, per_second=1000.0)
+
+    async def scenario() -> None:
+        shop.line.by_hand = "not yet"
+        for number in range(5):
+            shop.put(f"new{number}.png", picture(number))
+        await shop.until(lambda: len(shop.drop.inbox.ready) == 5, "ready")
+        for number in range(2_000):
+            shop.lane.resume(shop.line, accepted(number))
+        await shop.until(lambda: crowd.rounds, "asking")
+        shop.lane.hands.resume(shop.line)
+        await shop.until(lambda: len(crowd.kept) == 5, "sent")
+
+    shop.run(scenario)
+    assert crowd.asked_at_once == 1
+    assert crowd.sent_after[-1] < 2_000
+    assert all(after - before <= 1 for before, after in pairwise(crowd.sent_after))
 
 
 def test_an_offline_folder_puts_its_questions_off(workshop: Opening) -> None:
