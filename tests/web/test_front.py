@@ -107,6 +107,7 @@ def test_what_is_answered_with_202_is_written(house: House) -> None:
 
     house.visit(visitor)
     assert house.heard == 3
+    assert house.told == [("g", "d1"), ("g", "d1"), ("z", "d1")]
 
 
 def test_who_is_turned_away(house: House, logged: list[str]) -> None:
