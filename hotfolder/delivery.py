@@ -238,6 +238,7 @@ def received(journey: Journey, receipt: Receipt, wait_for: str, now: float) -> S
         accepted_at=now if journey.accepted_at is None else journey.accepted_at,
         told_at=now,
         imported=receipt.imported or journey.imported,
+        rejected=receipt.rejected or journey.rejected,
         answer=answer,
         error_source=None,
         warnings=tuple(dict.fromkeys(journey.warnings + receipt.warnings)),
@@ -311,6 +312,8 @@ def given_up(journey: Journey, limit_s: float) -> Step:
 def proves_an_answer(found: Step, before: Journey) -> bool:
     """Tell whether an arrow proves that the service answered (pure)."""
     clear = found.event in {Event.ACCEPT, Event.DELIVER, Event.REFUSE} and before.state is not State.CLAIMED
+    if found.event is Event.ACCEPT and before.results_from is not None:
+        return False  # what was asked for did not come
     return clear and found.journey.error_source in {None, ErrorSource.SERVER}
 
 

@@ -18,6 +18,7 @@ from hotfolder import attendants, spool
 from hotfolder.checks.names import MAX_NAME_BYTES, free_names, printable, shorten, split
 from hotfolder.claims import forget_note, original_name, work_name
 from hotfolder.model import Beside, Journey
+from hotfolder.results import forget as forget_results
 from hotfolder.sidecar import draw, render
 
 
@@ -126,6 +127,7 @@ def _file_in(
             _move(folders, target, orders[number].journey, name)
             forget_note(folders, orders[number].journey)
             attendants.remove_markers(folders, orders[number].journey)
+            forget_results(folders, orders[number].journey)
             results[number] = Filed(name, _resting(target, orders[number].journey, name))
         except OSError as problem:
             results[number] = NotFiled(problem)

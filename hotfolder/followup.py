@@ -39,8 +39,18 @@ def poll_delay(polls: int, *, imported: bool = False) -> float:
     return min(_FIRST_POLL_S * _POLL_GROWTH ** min(polls, 32), _LAST_LOOK_S if imported else _LAST_POLL_S)
 
 
+def next_look(journey: Journey, polls: int, now: float) -> float:
+    """Return the seconds before the next look at an accepted document: not long after a promise is over (pure)."""
+    wait_s = poll_delay(polls, imported=journey.imported)
+    promised = None if journey.sla_told else _sla_moment(journey.remote.sla_at)
+    return wait_s if promised is None or promised <= now else min(wait_s, promised - now + _FIRST_POLL_S)
+
+
 def ask_progress(backend: Backend, journey: Journey, parcel: Parcel) -> Told:
-    """Ask once how an accepted document fares; blocks."""
+    """Ask once how an accepted document fares; blocks. One whose last word is known is not asked about."""
+    if journey.results_from is not None and journey.answer is not None:
+        ids = journey.answer.document_ids or ()
+        return replace(_receipt(journey), final=True, document_ids=ids)
     return _asked(lambda: backend.follow_up(_receipt(journey), parcel))
 
 
@@ -57,7 +67,7 @@ def ask_progress_of(backend: Backend, asked: Sequence[tuple[Journey, Parcel]]) -
 
 def _receipt(journey: Journey) -> Receipt:
     """Return what is known of an accepted document the way the service said it."""
-    status = journey.accepted_status or 200
+    status = journey.answer.status_code if journey.answer else journey.accepted_status or 200
     return Receipt(status=status, final=False, remote=journey.remote, imported=journey.imported)
 
 

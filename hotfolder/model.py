@@ -228,6 +228,10 @@ class Journey:
     """HTTP status of the accepting answer."""
     told_at: float | None = None
     """When the service last said something new of it."""
+    rejected: bool = False
+    """The service or a person turned it down after its import; a warning says how."""
+    results_from: float | None = None
+    """When the service was done with it, where what it found is fetched; its answer is the final one."""
     imported: bool = False
     """The service has imported it: what is outstanding is the work of people there."""
     stalled: bool = False

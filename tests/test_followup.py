@@ -16,6 +16,7 @@ from hotfolder.followup import (
     ask_whereabouts,
     first_sent,
     located,
+    next_look,
     poll_delay,
     progressed,
     rivals,
@@ -73,6 +74,28 @@ def test_the_same_word_again_is_nothing_new() -> None:
     )
     assert isinstance(moved, Step)
     assert moved.event is Event.ACCEPT
+
+
+def test_a_document_that_waits_for_its_results_is_not_asked_about() -> None:
+    """Its last word is known: it is what it was, and the service hears no question."""
+    answer = Answer(202, document_ids=("7", "8"))
+    told = ask_progress(Memory(asks=9), accepted(answer=answer, results_from=NOW), parcel(journey()))
+    assert isinstance(told, Receipt)
+    assert (told.final, told.status, told.document_ids) == (True, 202, ("7", "8"))
+    found = progressed(accepted(answer=answer, results_from=NOW), told, "processed", NOW)
+    assert isinstance(found, Step)
+    assert (found.event, found.journey.answer) == (Event.DELIVER, answer)
+
+
+def test_a_promise_is_looked_at_when_it_is_over() -> None:
+    """However rare the looks have become, the next one is not long after the moment that the service promised."""
+    promise = Remote(task="t", sla_at="2023-11-14T22:15:00Z")  # 100 s from now on
+    assert next_look(accepted(remote=promise, imported=True), 30, NOW) == 101.0
+    assert next_look(accepted(remote=promise, imported=True), 0, NOW) == 1.0
+    assert next_look(accepted(remote=promise, imported=True, sla_told=True), 30, NOW) == 600.0
+    assert next_look(accepted(remote=promise, imported=True), 30, NOW + 200) == 600.0
+    assert next_look(accepted(imported=True), 30, NOW) == 600.0
+    assert next_look(accepted(), 30, NOW) == 60.0
 
 
 def test_a_failed_import_is_a_failure() -> None:

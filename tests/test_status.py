@@ -335,6 +335,10 @@ def test_a_link_above_the_drop_folder(settings: Settings, tmp_path: Path) -> Non
         ("invoices", "it is the drop folder of queue invoices"),
         ("invoices/.hotfolder", "the service's own"),
         ("invoices/.hotfolder/lock", "it is the service's own"),
+        (
+            "invoices/.hotfolder/results.01890000-0000-7000-8000-000000000000",
+            "it was found in a document that is under way, and is filed beside it",
+        ),
         ("invoices/.hotfolder/" + "0190-a-b-c-".ljust(36, "0") + ".a.pdf", "the journal does not know"),
         ("invoices/done", "the folder of the delivered documents of queue invoices"),
         ("invoices/done/a.pdf.json", "it is the record beside a.pdf"),

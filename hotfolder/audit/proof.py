@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from hotfolder import results
 from hotfolder.attendants import InWork, in_work, taken_apart
 from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, Row, Site
 from hotfolder.checks.names import printable
@@ -162,6 +163,8 @@ def _stray(name: bytes, regular: bool, site: Site, rows: dict[str, Row]) -> str 
         return None
     if regular and (one := taken_apart(name)) is not None:
         return _strayed(one, site, rows)
+    if regular and (fetched := results.taken_apart(name)) is not None:
+        return _unfiled(fetched, site, rows)
     if regular and any(fnmatchcase(name.decode("utf-8", "replace"), glob) for glob in OWN_FILES):
         return None
     if parts is None or not regular:
@@ -180,6 +183,14 @@ def _strayed(one: InWork, site: Site, rows: dict[str, Row]) -> str | None:
         advice = "a start of the service settles it"
         return f"its document is {row.journey.state}, and it still lies in the work folder; {advice}"
     return None
+
+
+def _unfiled(one: results.InWork, site: Site, rows: dict[str, Row]) -> str | None:
+    """Say what is wrong with what was found in a document and lies in a work folder."""
+    row = rows.get(one.upload_id)
+    if row is not None and row.journey.queue == site.queue and row.journey.state in OPEN:
+        return None
+    return "it was fetched for a document that is not under way here; a start of the service settles it"
 
 
 def _path(site: Site, name: bytes) -> bytes:

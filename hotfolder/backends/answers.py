@@ -86,9 +86,13 @@ class Secrets:
         self._addresses |= {address, *(one for one in inner if len(one) >= REVEALING_CHARS)}
         return address
 
+    def known(self) -> set[str]:
+        """Return every known secret, in each form in which it is sent."""
+        return {*self._known, *self._addresses}
+
     def blot(self, text: str) -> str:
         """Replace every known secret in a text."""
-        for secret in sorted({*self._known, *self._addresses}, key=len, reverse=True):
+        for secret in sorted(self.known(), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 

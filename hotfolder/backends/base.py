@@ -14,13 +14,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from hotfolder.backends.pace import Pace
 from hotfolder.model import Answer, ErrorSource, Remote
 
 ANNOTATIONS_SCHEMA = "hotfolder/annotations/1"
 """What `Backend.results` calls the shape of its JSON: `fetched_at`, `source`, and the service's own words."""
+PROCESSED = "processed"
+"""The value of a queue's `wait_for` that asks for the service's last word."""
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
 
 
@@ -171,6 +173,8 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     imported: bool = False
     """The import is over, what is left is people's work: questions may be rarer."""
+    rejected: bool = False
+    """The service or a person turned the document down after its import; a warning says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,13 +306,13 @@ class Backend(ABC):
         Raises `Unavailable` or `Unauthorized` where the log-in itself fails.
         """
 
-    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
-        """Return what the service found in a document that it is done with, as JSON; None: there is nothing to have.
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write what the service found in a document that it is done with into a file, as JSON; False: nothing is there.
 
-        Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        After False and after an error the file holds anything. Raises `CannotTell`, `Unavailable` or `Unauthorized`.
         """
-        del receipt, parcel
-        return None
+        del receipt, parcel, into
+        return False
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """Yield up to `limit` documents that a queue of the service holds, the newest first where it can be asked so.

@@ -126,6 +126,18 @@ class Channel:
             self._judge.told(reply)
         return reply
 
+    def pour(self, path: str, into: Callable[[bytes], None], *, rooted: bool = False) -> bool:
+        """Ask for a long answer and have it poured into a sink; False for a 404.
+
+        Whether it is JSON, and whole, shows in the sink. `rooted` as in `Request`. Raises what the sink raises,
+        `Unavailable` or `Unauthorized`.
+        """
+        reply = self._authorised(Request("GET", path, rooted=rooted, into=into))
+        if reply.status in NOT_THERE:
+            return False
+        self._judge.read(reply)
+        return True
+
     def further(self, path: str) -> Reply:
         """Ask for a further page of a list, several times where it does not come: those before it would be lost.
 

@@ -3,16 +3,18 @@
 import re
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import replace
 from secrets import token_hex
-from typing import ClassVar
+from typing import IO, ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies, callbacks, digitoo_list
+from hotfolder.backends import bodies, callbacks, digitoo_documents, digitoo_list
 from hotfolder.backends.answers import Secrets
 from hotfolder.backends.base import (
     JPEG,
     PDF,
     PNG,
+    PROCESSED,
     TIFF,
     Backend,
     CannotTell,
@@ -25,6 +27,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File, escape_name
 from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reveal, token_of
+from hotfolder.backends.digitoo_documents import Documents
 from hotfolder.backends.moments import moment
 from hotfolder.backends.pace import Pace
 from hotfolder.backends.paths import values
@@ -81,7 +84,7 @@ class Digitoo(Backend):
         frozenset({PDF, JPEG, PNG, TIFF}),
         25 * 1024 * 1024,  # ours: the vendor states no limit; it keeps film scans and backups out
         needs_queue_id=True,
-        follows_up=False,
+        follows_up=True,
         keeps_mark=False,
         finds_by_time=True,
         serial=True,  # the connector's specification: several queues without override are served in turn
@@ -94,6 +97,7 @@ class Digitoo(Backend):
         self._judge = Judge(PROFILE, connection, self._secrets, now)
         self._wire = Wire(connection, PROFILE.service)
         self._channel = Channel(connection, self._wire, self._judge, self._credentials())
+        self._documents = Documents(self._channel, connection.base_url, self._secrets, now)
 
     @property
     def ahead_s(self) -> float | None:
@@ -110,7 +114,7 @@ class Digitoo(Backend):
         return self._wire.pace
 
     def upload(self, parcel: Parcel) -> Receipt:
-        """Send one document; the receipt is final."""
+        """Send one document; the receipt is final unless more is waited for."""
         template = self._connection.upload.path or "/api/v2/queues/{queue_id}/upload"
         path = template.replace("{queue_id}", _quoted(parcel.queue_id))
         path = path.replace("{name}", quote(parcel.name, safe="", errors="replace"))
@@ -120,17 +124,20 @@ class Digitoo(Backend):
         if not found and not reply.structured:
             self._judge.doubt(reply, "a JSON body")
         # A yes without id is a yes: where the id stands is not published.
-        return Receipt(
+        receipt = Receipt(
             reply.status,
             final=True,
             document_ids=found,
             warnings=() if found else ("document_id_not_found: the answer names no document",),
         )
+        return self._taken(receipt, parcel)
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
-        """Return the receipt: it was final."""
-        del parcel
-        return receipt
+        """Ask the document for its status where that is waited for; else the yes to the upload was final."""
+        known = digitoo_documents.numbers_of(receipt.remote)
+        if known and parcel.wait_for == PROCESSED:
+            return self._documents.followed(receipt)
+        return replace(receipt, final=True, document_ids=known or receipt.document_ids)
 
     def find(self, parcel: Parcel, since: float, known: Container[str] = ()) -> Receipt | None:
         """Look for the document's name among the queue's documents; only a single hit counts."""
@@ -142,7 +149,7 @@ class Digitoo(Backend):
         ]
         if len(hits) > 1:
             raise CannotTell(f"Digitoo has {len(hits)} documents named {parcel.name!r} from that time")
-        return Receipt(200, final=True, document_ids=(hits[0],)) if hits else None
+        return self._taken(Receipt(200, final=True, document_ids=(hits[0],)), parcel) if hits else None
 
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
         """Log in and ask for each queue; what a queue accepts is not published."""
@@ -154,9 +161,17 @@ class Digitoo(Backend):
         """List the documents of a queue."""
         return digitoo_list.listed(self._channel, queue_id, limit)
 
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write what was read in the document."""
+        del parcel
+        return self._documents.results(receipt, into)
+
     def close(self) -> None:
         """Close the sockets."""
         self._channel.close()
+
+    def _taken(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        return self._documents.taken(receipt) if parcel.wait_for == PROCESSED else receipt
 
     def _credentials(self) -> Credentials:
         bearer = {"Authorization": "Bearer {token}"}

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from secrets import token_hex
-from typing import ClassVar
+from typing import IO, ClassVar
 from urllib.parse import quote
 
 from hotfolder.backends import bodies, callbacks, docdigitizer_links, docdigitizer_list
@@ -14,6 +14,7 @@ from hotfolder.backends.base import (
     JPEG,
     PDF,
     PNG,
+    PROCESSED,
     TIFF,
     Backend,
     CannotTell,
@@ -63,7 +64,6 @@ DOCUMENT_ID_PATHS = (
 )
 TASK_ID_PATHS = ("task.id", "id", "taskId", "task.links.self")
 SLA_PATHS = ("task.sla_moment", "task.slaMoment", "task.sla")
-PROCESSED = "processed"
 TAG_HEADER = "X-Docdigitizer-Tag"
 
 
@@ -163,10 +163,10 @@ class DocDigitizer(Backend):
             return [Finding(ok=True, text=text.format(self._wire.host))]
         return [Finding(ok=True, text=f"the API key is accepted at {self._wire.host}")]
 
-    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
-        """Return the document's latest annotations, and its reviews."""
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write the document's latest annotations, and its reviews."""
         del parcel
-        return self._documents.results(receipt)
+        return self._documents.results(receipt, into)
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """List the documents of the account, which has no queues; our tag tells whose they are."""

@@ -1,15 +1,16 @@
 """Ask DocDigitizer how its work on a document goes, and for what it found: the document's own links lead the way."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
 from hotfolder.backends.answers import Reply, Secrets, clean
-from hotfolder.backends.base import ANNOTATIONS_SCHEMA, CannotTell, Receipt
+from hotfolder.backends.base import Receipt
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.docdigitizer_links import kept, path_of
+from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
 from hotfolder.backends.paths import last_segment
 from hotfolder.model import Remote
@@ -27,8 +28,8 @@ TURNED_DOWN = frozenset({"invalid", "rejected"})
 """Public clients give up at `Invalid`; the callbacks call it `rejected`. Every other status, known or not, is on its way."""
 NODES = ("document", "task.document", "answer")
 """Where the links of a document may stand, by the names that `docdigitizer_links.kept` gives."""
-RESULT_BYTES = 16 * 1024 * 1024
-"""Most of a document's annotations that is read: far more than any form holds."""
+STATUS_BYTES = 16 * 1024 * 1024
+"""Most of the answer that holds a document's status that is read: its annotations may stand in it."""
 
 
 class Documents:
@@ -46,11 +47,12 @@ class Documents:
         What people or the service decide after the import is told as a warning: the upload was good.
         Raises `Unavailable` or `Unauthorized`.
         """
-        remote, statuses, warnings = receipt.remote, [], list(receipt.warnings)
+        remote, statuses, warnings, rejected = receipt.remote, [], list(receipt.warnings), False
         numbers = numbers_of(remote)
         for number in numbers:
             reply = self._first_there(self._ways(remote, number, "self", ""))
             if reply is None:
+                rejected = True
                 warnings.append(f"DocDigitizer had taken document {number} and does not know it any more")
                 continue
             remote = replace(remote, links=kept(remote.links, reply.document, self._secrets))
@@ -59,41 +61,39 @@ class Documents:
             if status.lower() in TURNED_DOWN:
                 said = f"DocDigitizer took document {number} and turned it down later: its status is {status}"
                 warnings.append(said)
+                rejected = True
         remote = replace(remote, status=", ".join(dict.fromkeys(filter(None, statuses))) or remote.status)
         final = {status.lower() for status in statuses} <= DONE | TURNED_DOWN
         told = replace(receipt, final=final, document_ids=numbers, remote=remote, imported=True)
-        return replace(told, warnings=tuple(dict.fromkeys(warnings))) if final else told
+        if not final:
+            return told
+        return replace(told, warnings=tuple(dict.fromkeys(warnings)), rejected=rejected)
 
-    def results(self, receipt: Receipt) -> bytes | None:
-        """Return the annotations and reviews of a receipt's documents as JSON, each answer as it came.
+    def results(self, receipt: Receipt, into: IO[bytes]) -> bool:
+        """Write the annotations and reviews of a receipt's documents as JSON, each answer as it came.
 
-        None where no document is known. Raises `CannotTell`, `Unavailable` or `Unauthorized`.
+        False where there are none. Raises `CannotTell`, `Unavailable` or `Unauthorized`.
         """
-        found = [self._found_in(receipt.remote, number) for number in numbers_of(receipt.remote)]
-        if not found:
-            return None
-        annotations, reviews = zip(*found, strict=True)
-        alone = len(found) == 1
-        written = {
-            "schema": ANNOTATIONS_SCHEMA,
-            "fetched_at": iso(self._now()),
-            "source": "annotations",
-            "annotations": annotations[0] if alone else list(annotations),
-            "reviews": reviews[0] if alone else list(reviews),
-        }
-        return self._secrets.blot(json.dumps(written, indent=2)).encode()
+        remote = receipt.remote
+        numbers = numbers_of(remote)
+        found = Findings(into, self._secrets, "annotations", iso(self._now()))
+        there = found.each(
+            "annotations", [partial(self._poured, remote, one, "annotations") for one in numbers]
+        )
+        if there:
+            found.each("reviews", [partial(self._poured, remote, one, "reviews") for one in numbers])
+        found.end()
+        return there > 0
 
-    def _found_in(self, remote: Remote, number: str) -> tuple[Any, Any]:
-        annotations = self._first_there(self._ways(remote, number, "annotations", "/annotations"))
-        if annotations is None:
-            raise CannotTell(f"DocDigitizer shows no annotations of document {number}")
-        reviews = self._first_there(self._ways(remote, number, "reviews", "/reviews"))
-        return annotations.document, reviews.document if reviews else None
+    def _poured(self, remote: Remote, number: str, name: str, into: Sink) -> bool:
+        """Have the answer at the first of a document's ways that is there poured out; False where all are 404."""
+        ways = dict.fromkeys(self._ways(remote, number, name, f"/{name}"))
+        return any(self._channel.pour(path, into, rooted=True) for path in ways)
 
     def _first_there(self, ways: Iterator[str]) -> Reply | None:
         """Return the answer at the first of some paths that is there, None where all are 404."""
         for path in dict.fromkeys(ways):
-            reply = self._channel.follow(path, RESULT_BYTES)
+            reply = self._channel.follow(path, STATUS_BYTES)
             if reply.status != 404:  # noqa: PLR2004
                 return reply
         return None

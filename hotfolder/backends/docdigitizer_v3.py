@@ -8,15 +8,16 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Container
+from functools import partial
+from io import BytesIO
 from secrets import token_hex
 from threading import Lock
-from typing import ClassVar
+from typing import IO, ClassVar
 from urllib.parse import quote
 
 from hotfolder.backends import answers, bodies
 from hotfolder.backends.answers import Reply, Secrets
 from hotfolder.backends.base import (
-    ANNOTATIONS_SCHEMA,
     PDF,
     Backend,
     CannotTell,
@@ -31,6 +32,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
+from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
 from hotfolder.backends.pace import Pace
 from hotfolder.backends.policy import Judge, Profile
@@ -132,14 +134,15 @@ class DocDigitizerV3(Backend):
         del parcel, since, known
         raise CannotTell(_UNTOLD)
 
-    def results(self, receipt: Receipt, parcel: Parcel) -> bytes | None:
-        """Return the answer to the document's upload, once; raises `CannotTell` where a restart came in between."""
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write the answer to the document's upload; raises `CannotTell` where a restart came in between."""
         del receipt
         with self._lock:
-            found = self._found.pop(parcel.upload_id, None)
+            found = self._found.get(parcel.upload_id)
         if found is None:
             raise CannotTell("the result came with the answer to the upload, which is gone since the restart")
-        return found
+        into.write(found)
+        return True
 
     def check(self, queue_ids: tuple[str, ...]) -> list[Finding]:
         """Show the key with a form that holds no document: who may send is told that it lacks one."""
@@ -182,16 +185,15 @@ class DocDigitizerV3(Backend):
         return bodies.multipart(settings.file_field or "files", file, parts, token_hex(16))
 
     def _keep(self, parcel: Parcel, reply: Reply) -> None:
-        """Hold on to a result until it is asked for; who does not ask in time loses it, not the memory."""
-        written = {
-            "schema": ANNOTATIONS_SCHEMA,
-            "fetched_at": iso(self._judge.now()),
-            "source": "answer",
-            "annotations": reply.document,
-            "reviews": None,
-        }
+        """Hold on to a result for whoever asks for it; who does not ask in time loses it, not the memory."""
+        answer = json.dumps(reply.document).encode()
+        written = BytesIO()
+        found = Findings(written, self._secrets, "answer", iso(self._judge.now()))
+        found.each("annotations", [partial(_poured, answer)])
+        found.nothing("reviews")
+        found.end()
         with self._lock:
-            self._found[parcel.upload_id] = self._secrets.blot(json.dumps(written, indent=2)).encode()
+            self._found[parcel.upload_id] = written.getvalue()
             while len(self._found) > RESULTS_MAX or sum(map(len, self._found.values())) > RESULTS_BYTES:
                 self._found.popitem(last=False)
 
@@ -201,6 +203,11 @@ class DocDigitizerV3(Backend):
     def _key_of(self, reply: Reply, state: str) -> str:
         found = answers.error_key(reply, self._judge.profile.key_paths, {}, self._secrets)
         return found or state.upper()
+
+
+def _poured(answer: bytes, into: Sink) -> bool:
+    into(answer)
+    return True
 
 
 def _context(connection: str, queue: str) -> str:

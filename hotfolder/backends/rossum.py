@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from secrets import token_hex
-from typing import ClassVar
+from typing import IO, ClassVar
 from urllib.parse import quote, urlsplit
 
 from hotfolder.backends import bodies, rossum_batch, rossum_checks, rossum_search
@@ -155,7 +155,7 @@ class Rossum(Backend):
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
         """Ask for the next thing that is not known yet: task and upload, then the annotations."""
         try:
-            return self._follow_up.ask(receipt, parcel.queue_id, parcel.name)
+            return self._follow_up.ask(receipt, parcel)
         except Unauthorized as error:
             if (unwatched := self._unwatched(receipt, error)) is None:
                 raise
@@ -169,7 +169,7 @@ class Rossum(Backend):
         """Ask about the annotations of all, or about each document alone as long as it has none."""
         if not all(self.shares_questions(receipt.remote) for receipt, _ in asked):
             return super().follow_up_many(asked)
-        told = self._follow_up.ask_many([receipt for receipt, _ in asked])
+        told = self._follow_up.ask_many(asked)
         return [self._unwatched(receipt, one) or one for (receipt, _), one in zip(asked, told, strict=True)]
 
     def _unwatched(self, receipt: Receipt, told: Receipt | DeliveryError) -> Receipt | None:
@@ -194,6 +194,11 @@ class Rossum(Backend):
             return [Finding(ok=True, text="`auth: basic` can only upload: nothing can be checked beforehand")]
         name = user.text("username", "email") or "the configured user"
         return [Finding(ok=True, text=f"logged in as {name}"), *map(self._check_queue, queue_ids)]
+
+    def results(self, receipt: Receipt, parcel: Parcel, into: IO[bytes]) -> bool:
+        """Write what stands in the annotations."""
+        del parcel
+        return self._follow_up.results(receipt.remote, into)
 
     def documents(self, queue_id: str | None, limit: int) -> Iterator[Listed]:
         """List the documents of a queue that have an annotation."""

@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from threading import Lock
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from hotfolder.backends import rossum_batch
 from hotfolder.backends import rossum_objects as objects
 from hotfolder.backends.answers import Reply, clean
-from hotfolder.backends.base import DeliveryError, Receipt, Uncertain
+from hotfolder.backends.base import PROCESSED, DeliveryError, Parcel, Receipt, Uncertain
 from hotfolder.backends.channel import NOT_THERE, Channel
+from hotfolder.backends.findings import Findings, Sink
+from hotfolder.backends.moments import iso
 from hotfolder.backends.paths import as_text, last_segment, texts
 from hotfolder.backends.policy import Judge
 from hotfolder.model import Remote
@@ -35,23 +38,20 @@ class FollowUp:
         self._judge = judge
         self._recent = _Recent()
 
-    def ask(self, receipt: Receipt, queue_id: str | None, name: str = "") -> Receipt:
-        """Ask for what is not known yet, as far as the annotations; raises as `Backend.follow_up` does.
-
-        `name`, under which it was sent, tells its document from the others of its request.
-        """
+    def ask(self, receipt: Receipt, parcel: Parcel) -> Receipt:
+        """Ask for what is not known yet, as far as the annotations; raises as `Backend.follow_up` does."""
         if receipt.remote.annotations:
-            return self._told(self.ask_many([receipt])[0])
+            return self._told(self.ask_many([(receipt, parcel)])[0])
         if receipt.remote.upload is None and not receipt.remote.annotations:
             receipt = replace(receipt, remote=self._after_task(receipt.remote))
         if receipt.remote.upload is not None:
-            receipt = self._after_upload(receipt, queue_id, name)
+            receipt = self._after_upload(receipt, parcel)
         # How its annotations fare is the next question, which is one for many documents.
         return _named(receipt)
 
-    def ask_many(self, asked: Sequence[Receipt]) -> list[Receipt | DeliveryError]:
+    def ask_many(self, asked: Sequence[tuple[Receipt, Parcel]]) -> list[Receipt | DeliveryError]:
         """Ask how the known annotations of documents fare, a hundred with one request."""
-        numbers = list(dict.fromkeys(number for one in asked for number in _numbers(one)))
+        numbers = list(dict.fromkeys(number for one, _ in asked for number in _numbers(one)))
         found = _Found()
         for start in range(0, len(numbers), ASKED_AT_ONCE):
             page = numbers[start : start + ASKED_AT_ONCE]
@@ -62,16 +62,48 @@ class FollowUp:
             else:
                 found.annotations += objects.listed(document)
                 found.documents += objects.listed(document, "documents")
-        return [self._of(found if len(asked) == 1 else found.only(one), one) for one in asked]
+        alone = len(asked) == 1
+        return [self._of(found if alone else found.only(one), one, parcel) for one, parcel in asked]
 
-    def _of(self, found: "_Found", receipt: Receipt) -> Receipt | DeliveryError:
+    def results(self, remote: Remote, into: IO[bytes]) -> bool:
+        """Write the content of a document's annotations as JSON, each answer as it came; False where there is none."""
+        found = Findings(into, self._judge.secrets, "content", iso(self._judge.now()))
+        there = found.each("annotations", [partial(self._poured, one) for one in _own_numbers(remote)])
+        found.nothing("reviews")
+        found.end()
+        return there > 0
+
+    def _poured(self, number: str, into: Sink) -> bool:
+        return self._channel.pour(f"/annotations/{quote(number, safe='')}/content", into)
+
+    def _of(self, found: "_Found", receipt: Receipt, parcel: Parcel) -> Receipt | DeliveryError:
         for number in _numbers(receipt):
             if (error := found.failed.get(number)) is not None:
                 return error
         try:
-            return self.judged(_named(receipt), found.annotations, found.documents)
+            told = self.judged(_named(receipt), found.annotations, found.documents)
+            waits = parcel.wait_for == PROCESSED and not told.rejected
+            return self._to_the_end(told, found) if told.final and waits else told
         except DeliveryError as error:
             return error
+
+    def _to_the_end(self, receipt: Receipt, found: "_Found") -> Receipt:
+        """Judge an imported document by what people do with it; what they decide is a warning: the upload was good."""
+        own = [one for one in found.annotations if _own(one, receipt.remote)] or found.annotations
+        told = objects.statuses(own)
+        if not set(told) <= objects.SETTLED:
+            return replace(receipt, final=False)
+        against = [status for status in told if status in objects.TURNED_DOWN]
+        said = (
+            f"Rossum imported it, and later its status is {clean(one, self._judge.secrets)}"
+            for one in against
+        )
+        return replace(receipt, warnings=(*receipt.warnings, *said), rejected=bool(against))
+
+    def _gone(self, receipt: Receipt) -> bool:
+        """Ask for each annotation of an imported document that the list does not show any more."""
+        ways = (f"/annotations/{quote(number, safe='')}" for number in _numbers(receipt))
+        return all(self._channel.get(way).status == MISSING for way in ways)
 
     def _told(self, answer: Receipt | DeliveryError) -> Receipt:
         if isinstance(answer, DeliveryError):
@@ -107,7 +139,7 @@ class FollowUp:
             raise Uncertain("Rossum's task succeeded but does not say with what", status=reply.status)
         return replace(remote, upload=upload, status=status)
 
-    def _after_upload(self, receipt: Receipt, queue_id: str | None, name: str) -> Receipt:
+    def _after_upload(self, receipt: Receipt, parcel: Parcel) -> Receipt:
         remote = receipt.remote
         reply = self._look(f"/uploads/{quote(last_segment(remote.upload or ''), safe='')}", remote)
         if reply.status == MISSING:
@@ -115,13 +147,15 @@ class FollowUp:
         documents = objects.addresses(reply.document, "documents")
         annotations = objects.addresses(reply.document, "annotations")
         if remote.shared:
-            documents, annotations = self._own_of(documents, remote, name)
+            documents, annotations = self._own_of(documents, remote, parcel.name)
         remote = self._kept(
             replace(remote, documents=documents, annotations=annotations), upload=reply.document
         )
         queue = last_segment(reply.text("queue") or "")
-        if queue and queue_id and queue != queue_id:
-            said = clean(f"Rossum has it in queue {queue}, it was sent to {queue_id}", self._judge.secrets)
+        if queue and parcel.queue_id and queue != parcel.queue_id:
+            said = clean(
+                f"Rossum has it in queue {queue}, it was sent to {parcel.queue_id}", self._judge.secrets
+            )
             receipt = replace(receipt, warnings=(*receipt.warnings, said))
         if documents and not annotations:
             remote = self._without_annotations(remote)
@@ -177,6 +211,9 @@ class FollowUp:
         if documents:
             remote = self._kept(remote, documents=[objects.only(one, objects.DOCUMENT) for one in documents])
         receipt = replace(receipt, remote=remote)
+        if not told and receipt.imported and self._gone(receipt):
+            said = "Rossum had imported it, and does not know its annotation any more"
+            return replace(receipt, final=True, rejected=True, warnings=(*receipt.warnings, said))
         if not told or objects.PENDING & set(told):
             return receipt
         if objects.FAILED in told:
@@ -211,6 +248,13 @@ class _Found:
 
 def _numbers(receipt: Receipt) -> list[str]:
     return [last_segment(one) for one in receipt.remote.annotations]
+
+
+def _own_numbers(remote: Remote) -> list[str]:
+    """Return the ids of the annotations of what was sent; those of documents that a hook added are somebody else's."""
+    kept = {as_text(one.get("id")): one for one in objects.listed(remote.objects, "annotations")}
+    numbers = list(map(last_segment, remote.annotations))
+    return [one for one in numbers if one not in kept or _own(kept[one], remote)] or numbers
 
 
 def _named(receipt: Receipt) -> Receipt:

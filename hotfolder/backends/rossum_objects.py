@@ -12,6 +12,11 @@ Object = Mapping[str, Any]
 
 PENDING = frozenset({"created", "importing"})
 """Annotation statuses before the import is over; every other one, known or not, comes after it."""
+SETTLED = frozenset({"confirmed", "exported", "split", "rejected", "deleted", "purged", "failed_export"})
+"""Annotation statuses after which people have nothing left to do (guide "Annotation lifecycle"); every other one, known or
+not, is on its way there: `to_review`, `in_workflow`, `exporting`, ..."""
+TURNED_DOWN = frozenset({"rejected", "deleted", "purged", "failed_export"})
+"""Those of them that say that it came to nothing."""
 FAILED = "failed_import"
 """The one annotation status that says that the import failed (guide "Annotation lifecycle")."""
 LEFT_OUT = frozenset({"broken_image", "password_protected_archive", "failed_to_extract"})

@@ -7,6 +7,7 @@ Every failure leaves here as `Unavailable` (the request certainly did not arrive
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -90,6 +91,8 @@ class Request:
     """False for an upload: then trouble after the last byte is `Uncertain`."""
     answer_bytes: int = ANSWER_BYTES
     """Most of its answer that is read."""
+    into: Callable[[bytes], None] | None = None
+    """Takes the body of a 2xx piece by piece, all of it, and may raise; the answer then holds none."""
     rooted: bool = False
     """True: `path` starts at the root of the host, as the links in answers do, not below the base address."""
 
@@ -134,7 +137,10 @@ class Wire:
             raise self._failure(error, request, outgoing) from None
         finally:
             turn.gone()
-        content = self._read(response, deadline, request.answer_bytes)
+        if request.into is not None and response.is_success:
+            content = self._pour(response, deadline, request.into)
+        else:
+            content = self._read(response, deadline, request.answer_bytes)
         headers = {name.lower(): value for name, value in response.headers.items()}
         complete = outgoing is None or outgoing.complete
         reply = Reply(response.status_code, headers, content, parse(content), complete)
@@ -194,6 +200,18 @@ class Wire:
         finally:
             response.close()
         return b"".join(parts)[:most]
+
+    def _pour(self, response: httpx.Response, deadline: float, into: Callable[[bytes], None]) -> bytes:
+        """Hand on the answer's body as far as it comes; whoever takes it must see whether it is whole."""
+        try:
+            with suppress(httpx.HTTPError):
+                for part in response.iter_raw():
+                    into(part)
+                    if time.monotonic() > deadline:
+                        break
+        finally:
+            response.close()
+        return b""
 
     def _failure(self, error: Exception, request: Request, outgoing: _Outgoing | None) -> DeliveryError:
         what = self._describe(error)

@@ -51,7 +51,7 @@ _FOREIGN: Sequence[tuple[bytes, str]] = (
 )
 """Pattern at the start → name; the first match wins, so special cases stand before general ones."""
 
-_RECORD = re.compile(rb"\{\s*\"schema\":\s*\"hotfolder/(?:sidecar|batch)/\d")
+_RECORD = re.compile(rb"\{\s*\"schema\":\s*\"hotfolder/(?:sidecar|batch|annotations)/\d")
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text holds; ESC is left out, since terminals' logs have it."""
@@ -77,7 +77,7 @@ def may_become(head: bytes) -> bool:
 
 
 def is_record(head: bytes) -> bool:
-    """Tell whether a file begins as the sidecars and reports of this program do, of whatever version."""
+    """Tell whether a file begins as what this program lays beside documents does, of whatever version."""
     return _RECORD.match(head) is not None
 
 

@@ -13,7 +13,17 @@ from hotfolder.checks.names import escaped
 from hotfolder.journal.reader import FILE_NAME, Reader
 from hotfolder.journal.rows import dump, place_in_words, plan_text
 from hotfolder.journal.schema import DamagedError, JournalError, connect
-from hotfolder.journal.webhooks import ADOPT, FORGET_OLD, FORGET_ORPHANS, HEAR, KNOW, WRITTEN, heard
+from hotfolder.journal.webhooks import (
+    ADOPT,
+    FORGET_OLD,
+    FORGET_ORPHANS,
+    HEAR,
+    KNOW,
+    TURNED_DOWN,
+    WRITTEN,
+    heard,
+    turned_down,
+)
 from hotfolder.model import Batch, Ground, Journey, State
 from hotfolder.news import News
 from hotfolder.states import DURABLE, Event, after
@@ -254,5 +264,7 @@ class Journal:
             told = escaped(document_id)
             self._writer.execute(KNOW, (j.connection, told, j.upload_id))
             self._writer.execute(ADOPT, (j.upload_id, j.connection, told))
+        if j.rejected and j.state is State.DELIVERED:
+            self._writer.execute(TURNED_DOWN, turned_down(j, item.at))
         if j.state is State.FILED:
             self._writer.execute(_COUNT, (j.queue, "failed" if j.error_source else "done"))

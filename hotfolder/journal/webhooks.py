@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from hotfolder.checks.names import escaped
+from hotfolder.model import Journey
 from hotfolder.news import News
 
 HEAR = """
@@ -10,6 +12,11 @@ INSERT INTO webhooks (connection, key, document_id, received_at, last_at, reject
 VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT upload_id FROM remote_ids WHERE connection = ? AND document_id = ?))
 ON CONFLICT (connection, key) DO UPDATE SET times = times + 1, last_at = max(last_at, excluded.last_at)
 """
+TURNED_DOWN = """
+INSERT INTO webhooks (connection, key, document_id, received_at, last_at, rejected, record, upload_id, written)
+VALUES (?, ?, ?, ?, ?, 1, ?, ?, 1) ON CONFLICT (connection, key) DO NOTHING
+"""
+"""What was heard by asking, and stands in the sidecar from the beginning: it counts like what was told."""
 KNOW = "INSERT OR IGNORE INTO remote_ids VALUES (?, ?, ?)"
 ADOPT = "UPDATE webhooks SET upload_id = ? WHERE connection = ? AND document_id = ? AND upload_id IS NULL"
 WRITTEN = "UPDATE webhooks SET written = max(written, ?) WHERE number = ?"
@@ -46,6 +53,21 @@ def heard(news: News) -> tuple[Any, ...]:
     times = (news.received_at, news.last_at)
     place = (news.connection, news.document_id)
     return (news.connection, news.key, news.document_id, *times, int(news.rejected), said, *place)
+
+
+def turned_down(journey: Journey, at: float) -> tuple[Any, ...]:
+    """Return the values of `TURNED_DOWN` for a document that came to nothing after its import."""
+    said = json.dumps({"status": journey.remote.status})
+    ids = (journey.answer and journey.answer.document_ids) or ("",)
+    return (
+        journey.connection,
+        f"asked {journey.upload_id}",
+        escaped(ids[0]),
+        at,
+        at,
+        said,
+        journey.upload_id,
+    )
 
 
 def news_of(row: tuple[Any, ...]) -> News:

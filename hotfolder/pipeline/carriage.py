@@ -29,8 +29,10 @@ from hotfolder.delivery import (
 from hotfolder.model import FINAL, Journey, State
 from hotfolder.pipeline.batching import LOOKS_S, Turn
 from hotfolder.pipeline.crew import Crew
+from hotfolder.pipeline.delays import timed, unanswered
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.gates import Gates
+from hotfolder.pipeline.harvest import Harvest
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.patience import Patience
 from hotfolder.pipeline.relatives import Twins, place, recall
@@ -52,6 +54,7 @@ class Carriage:
         self.gates = Gates(connection, means.clock)
         self.errands = Errands()
         self.rounds = Rounds(backend, means.clock)
+        self.harvest = Harvest(backend, crew, means.clock)
         self.twins = Twins()
         self.patience = Patience(means.clock)
         self._connection = connection
@@ -272,17 +275,23 @@ class Carriage:
         self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0, *, told: bool = False
     ) -> None:
         """Take the arrow that was decided on: trouble first, then the record, then the next errand."""
+        if (brought := await self.harvest.brought_in(line, found, before)) is None:
+            self.route(line, before, polls)
+            return
+        found = brought
         trouble = found if isinstance(found, Trouble) else found.trouble
         if trouble is not None and not told:
             self.trouble(line, trouble)
         elif trouble is None and isinstance(found, Step) and proves_an_answer(found, before):
             self.gates.open(line)
         if isinstance(found, Trouble):
-            self.route(line, self._unanswered(line, before), polls)
+            wait_s = self._closed_s(line) + self._connection.ask_after_s
+            self.route(line, unanswered(before, self._clock.wall() + wait_s), polls)
             return
-        journey = self._timed(line, found)
+        journey = timed(found, self._clock.wall(), self._connection.ask_after_s, self._closed_s(line))
         await self._means.recorder.record(found.event, journey, before.state)
         line.carried[journey.upload_id] = journey
+        line.tell_warnings(before, journey)
         if line.stop_at(journey, self._clock.wall()):
             self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
@@ -291,26 +300,12 @@ class Carriage:
         if unsent and (line.rests or self.gates.paused(line) or not stays):
             await self.give_back(line, journey)
         elif self.rounds.joins(before, journey):
-            self.later(line, journey, self._clock.monotonic(), polls)
+            self.later(line, journey, self._clock.monotonic(), polls if journey.results_from is None else 0)
         else:
             self.route(line, journey, polls)
 
-    def _unanswered(self, line: Line, journey: Journey) -> Journey:
-        """Let others go first once the gate opens: what one question fails on may concern that question alone."""
-        if journey.state is not State.UNCERTAIN:
-            return journey
-        wait_s = max(self.gates.closed_until(line) - self._clock.monotonic(), 0.0)
-        return replace(journey, not_before=self._clock.wall() + wait_s + self._connection.ask_after_s)
-
-    def _timed(self, line: Line, found: Step) -> Journey:
-        """Say until when (seconds since 1970) a document waits that is sent again or asked about."""
-        journey, wall = found.journey, self._clock.wall()
-        if journey.state is State.UNCERTAIN and journey.not_before <= wall and not journey.held:
-            return replace(journey, not_before=wall + self._connection.ask_after_s)
-        if journey.state is State.DEFERRED and found.trouble is not None:
-            wait_s = self.gates.closed_until(line) - self._clock.monotonic()
-            return replace(journey, not_before=wall + max(wait_s, 0.0))
-        return journey
+    def _closed_s(self, line: Line) -> float:
+        return max(self.gates.closed_until(line) - self._clock.monotonic(), 0.0)
 
     async def give_back(self, line: Line, journey: Journey) -> None:
         """Put an unsent document back into the drop folder; where that fails it stays ours.
@@ -343,7 +338,7 @@ class Carriage:
         if journey.state in FINAL | {State.FILED}:
             line.to_file(journey)
         elif journey.state is State.ACCEPTED:
-            wait_s = followup.poll_delay(polls, imported=journey.imported)
+            wait_s = followup.next_look(journey, polls, self._clock.wall())
             self.later(line, journey, self._clock.monotonic() + wait_s, polls)
         else:
             self.patience.watch(line, journey)
@@ -352,7 +347,7 @@ class Carriage:
 
     def later(self, line: Line, journey: Journey, when: float, polls: int) -> None:
         """Plan a claimed document's next step (`when` is monotonic)."""
-        errands = self.errands if journey.state is not State.ACCEPTED else self.rounds.errands_of(journey)
+        errands = self.errands if journey.state is not State.ACCEPTED else self.rounds
         errands.add(line, journey, when, polls)
         self._crew.wake.set()
 

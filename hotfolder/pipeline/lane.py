@@ -57,7 +57,8 @@ class Lane:
     async def run(self) -> None:
         """Start whatever may start, for ever; ends by cancellation, `stop` comes before it."""
         while True:
-            nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may())
+            sooner_s = self._carriage.rounds.hurry(self.lines)
+            nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may(), sooner_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._crew.wake.wait()
@@ -76,6 +77,11 @@ class Lane:
         """Take the place of one that was stopped: what it has sent counts in the rate of the same host."""
         if before.connection.base_url == self.connection.base_url:
             self.backend.pace.goes_on(before.backend.pace)
+
+    def told(self, document_id: str) -> None:
+        """Have a document asked about soon, of which the service told something by itself."""
+        self._carriage.rounds.told(document_id)
+        self._crew.wake.set()
 
     def resume(self, line: Line, journey: Journey) -> None:
         """Go on with a document that an earlier run had claimed."""

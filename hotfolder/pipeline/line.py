@@ -140,6 +140,12 @@ class Line:
         logger.error(text, name, self.stopped.file, journey.reason, name)
         return True
 
+    def tell_warnings(self, before: Journey, journey: Journey) -> None:
+        """Say what the service made of an accepted document, where that is new and nothing else says it."""
+        if before.state in {State.ACCEPTED, State.UNCERTAIN} and not journey.stalled:
+            for said in (one for one in journey.warnings if one not in before.warnings):
+                logger.warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
+
     def offers(self, now: float) -> bool:
         """Tell whether a document is ready whose turn it is (`now` is monotonic)."""
         if self.queue.mode == "single":

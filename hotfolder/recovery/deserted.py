@@ -1,11 +1,11 @@
-"""Bring companions and markers home that a power cut has parted from their documents."""
+"""Bring home what a power cut has parted from its document: companions, markers, and what was found in it."""
 
 from collections.abc import Callable
 from contextlib import suppress
 
 from loguru import logger
 
-from hotfolder import spool
+from hotfolder import results, spool
 from hotfolder.attendants import InWork
 from hotfolder.checks.names import printable
 from hotfolder.model import OPEN, Journey, State
@@ -18,13 +18,22 @@ def deserted(
     busy: Callable[[], frozenset[str]],
     now: float,
 ) -> list[Journey]:
-    """Return the documents at rest whose companions still have to follow; what belongs to none goes back.
+    """Return the documents at rest whose further files still have to follow; what belongs to none goes back.
 
     An attendant whose document lies in the work folder, or is in hand (`busy`), or has an open row, stays.
     """
     found = evidence.attendants_in(folders)
+    fetched = results.all_in(folders)
     present = busy() | evidence.claimed_in(folders).keys()
     follow: dict[str, Journey] = {}
+    for kept in fetched:
+        row = find(kept.upload_id)
+        if kept.upload_id in present or (row is not None and row.state in OPEN):
+            continue
+        if row is not None and row.state is State.FILED and any(b.in_work == kept.name for b in row.beside):
+            follow[row.upload_id] = row
+        else:  # the service has it, and no document is here that it could rest beside
+            spool.remove(kept.name, folders.work)
     for one, _ in found:
         row = find(one.upload_id)
         if one.upload_id in present or (row is not None and row.state in OPEN):

@@ -21,6 +21,7 @@ from hotfolder.recovery.deserted import deserted
 from hotfolder.recovery.evidence import Told
 from hotfolder.recovery.rebuilt import doubted, from_sidecar, from_work
 from hotfolder.recovery.table import Record, Repair, Situation, rule_for
+from hotfolder.results import lie, with_results
 from hotfolder.states import Event
 
 _REMEMBERED_AT_ONCE = 500
@@ -159,6 +160,9 @@ def _mend(site: Site, case: _Case, now: float, found: Recovered) -> None:
         else:
             if rule.repair not in {Repair.GIVE_BACK, Repair.FORGET, Repair.NOTHING}:
                 fetch_again(site.folders, journey)
+            if rule.repair in {Repair.DOUBT, Repair.ASK, Repair.FINISH} and lie(site.folders, case.upload_id):
+                # Kept before a word of the answer was written that it came with.
+                journey = replace(journey, beside=with_results(journey), results_from=now)
             _settle(site, case, journey, rule.repair, now, found)
             return
 

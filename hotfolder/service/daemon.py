@@ -67,7 +67,7 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
-        front = self._front = Front(self.journal, lambda: self._works().heard(), self._well)
+        front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), self._well)
         await asyncio.to_thread(front.apply, self.settings)
         try:
             await self._until_stopped()

@@ -141,10 +141,13 @@ class Works:
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
 
-    def heard(self) -> None:
-        """Take note that a service told something by itself."""
+    def heard(self, connection: str, document_id: str) -> None:
+        """Take note that a service told something of a document by itself."""
         for late in self._late:
             late.wake()
+        for lane in self.lanes:
+            if lane.connection.name == connection:
+                lane.told(document_id)
 
     def failure(self) -> BaseException | None:
         """Return what ended a loop that should never end, None while all run."""

@@ -9,9 +9,7 @@ from hotfolder.settings.section import yaml_key
 from hotfolder.settings.yaml_source import Document
 
 QUEUE_ALLOWS: Mapping[str, tuple[Any, ...]] = {
-    "wait_for": ("accepted", "imported"),
     "status_file": (None,),
-    "results": (False,),
 }
 """Attribute → the values that work; deleting a line makes the attribute available."""
 

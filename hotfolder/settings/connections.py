@@ -156,6 +156,16 @@ class ConnectionSection(Section):
     webhook: Webhook | None = None
     """What the service shows when it calls this program; null: nobody may call for this connection."""
 
+    @property
+    def ends_at(self) -> str | None:
+        """Return why the service cannot be asked how it goes on with a document, None where it can."""
+        return None
+
+    @property
+    def answers_with_results(self) -> bool:
+        """Tell whether the answer to an upload holds what was found in the document."""
+        return False
+
 
 def _needed(value: Secret | str | None, condition: bool, why: str) -> None:  # noqa: FBT001 — read as "value needed if condition"
     if value is None and condition:
@@ -166,6 +176,15 @@ class RossumConnection(ConnectionSection):
     """An account at Rossum."""
 
     takes_webhook_url: ClassVar[bool] = False
+
+    @property
+    def ends_at(self) -> str | None:
+        """See `ConnectionSection`."""
+        if self.auth == "basic":
+            return "`auth: basic` can only upload, and nothing can be asked with it; use `auth: login` or `token`"
+        if self.upload.document_id_paths:
+            return "with `upload.document_id_paths` the answer to the upload is the last word; leave that out"
+        return None
 
     backend: Literal["rossum"] = "rossum"
     """Which service this is."""
@@ -237,6 +256,17 @@ class DocDigitizerConnection(ConnectionSection):
 
     needs_queue_id: ClassVar[bool] = False
     calls_by_get: ClassVar[bool] = True
+
+    @property
+    def ends_at(self) -> str | None:
+        """See `ConnectionSection`."""
+        v3 = "`api: v3` answers at once, and its answer is the result; leave `wait_for` out"
+        return v3 if self.api == "v3" else None
+
+    @property
+    def answers_with_results(self) -> bool:
+        """See `ConnectionSection`."""
+        return self.api == "v3"
 
     backend: Literal["docdigitizer"] = "docdigitizer"
     """Which service this is."""

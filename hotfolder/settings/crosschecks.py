@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hotfolder.settings.connections import CONNECTIONS
+from hotfolder.settings.connections import CONNECTIONS, ConnectionSection
 from hotfolder.settings.problems import KeyPath, Problem
 from hotfolder.settings.program import Settings
 from hotfolder.settings.queues import Queue
@@ -53,6 +53,22 @@ def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
         if queue.webhook_url is not None and not _takes_webhook_url(written.get(queue.connection)):
             text = f"connection `{queue.connection}` has no place for it: its service is told so in its own settings"
             yield document.problem(("queues", name, "webhook_url"), text)
+        yield from _last_words(queue, settings.connections.get(queue.connection), document)
+
+
+def _last_words(queue: Queue, connection: ConnectionSection | None, document: Document) -> Iterator[Problem]:
+    """Yield why a queue cannot wait for what it wants to wait for."""
+    path: KeyPath = ("queues", queue.name)
+    if connection is None:  # said already
+        return
+    if queue.wait_for == "processed" and connection.ends_at is not None:
+        text = (
+            f"connection `{connection.name}` cannot tell when a document is processed: {connection.ends_at}"
+        )
+        yield document.problem((*path, "wait_for"), text)
+    elif queue.results and queue.wait_for != "processed" and not connection.answers_with_results:
+        text = "needs `wait_for: processed`: before that nothing is found yet that could be fetched"
+        yield document.problem((*path, "results"), text)
 
 
 def _lacks_queue_id(queue: Queue) -> bool:

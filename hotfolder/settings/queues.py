@@ -192,7 +192,7 @@ class Queue(Section):
     duplicates_within_s: Wait = 90 * DAY_S
     """How long delivered content counts, from when the service took it."""
     wait_for: Literal["accepted", "imported", "processed"] = "imported"
-    """Which word of the service is final."""
+    """Which word of the service is final; processed: until people there are done with it."""
     uncertain: Literal["hold", "resend"] = "hold"
     """What to do with a document that may have arrived, when asking the service did not help."""
     webhook_url: WebAddress | None = Field(default=None, repr=False, exclude=True)
@@ -210,7 +210,7 @@ class Queue(Section):
     status_file: FolderPath | None = None
     """Where to keep a file with the queue's state for people."""
     results: Flag = False
-    """Fetch the extracted data when the service is done."""
+    """File what the service found beside the document, as NAME.annotations.json; needs wait_for: processed."""
 
     def accepted(self, usual: frozenset[str]) -> frozenset[str]:
         """Return the media types that are sent: as written, else those of the four that the service takes by default."""

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from typing import IO
 
 from hotfolder.checks.names import free_names
 from hotfolder.checks.readiness import Kind
@@ -247,6 +248,18 @@ def replace(name: bytes, content: bytes, at: int, temporary: bytes) -> None:
     """Replace one of our own small files durably by its next version."""
     with _synced(temporary, at, 0o666) as target:
         _write_all(target, content)
+    os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+    sync_folder(at)
+
+
+@contextmanager
+def renewed(name: bytes, at: int, temporary: bytes) -> Iterator[IO[bytes]]:
+    """Have a file of our own to write to that is durable under its name after the block, in place of an earlier one.
+
+    After an error the earlier one is still there.
+    """
+    with _synced(temporary, at, 0o666) as target, open(target, "wb", closefd=False) as file:
+        yield file
     os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
     sync_folder(at)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hotfolder import batches, spool
+from hotfolder import batches, results, spool
 from hotfolder.arrivals.scan import Unseen, entry, examine
 from hotfolder.attendants import taken_apart
 from hotfolder.checks.names import printable, split
@@ -300,6 +300,8 @@ def unexplained(settings: Settings, path: bytes) -> str:
 def _in_work(name: bytes) -> str:
     if taken_apart(name) is not None:
         return "it came with a document that the journal does not know; a start of the daemon puts it back"
+    if results.taken_apart(name) is not None:
+        return "it was found in a document that is under way, and is filed beside it"
     if original_name(name) is None:
         return "it is the service's own"
     return "it is a document that the journal does not know; the daemon puts it back into the drop folder when it starts"

@@ -25,9 +25,12 @@ class Front:
     """The web server of a daemon."""
 
     def __init__(
-        self, journal: Journal, heard: Callable[[], None], well: Callable[[], Awaitable[bool]]
+        self, journal: Journal, heard: Callable[[str, str], None], well: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Belong to the running event loop, on which `heard` is called after each webhook and `well` is awaited."""
+        """Belong to the running event loop, on which `heard` is called after each webhook and `well` is awaited.
+
+        `heard` is told the connection, and what the service calls the document.
+        """
         self._loop = asyncio.get_running_loop()
         self._heard = heard
         self._well = well
@@ -81,8 +84,8 @@ class Front:
 
         return asyncio.run_coroutine_threadsafe(ask(), self._loop)
 
-    def _pass_on(self) -> None:
-        self._loop.call_soon_threadsafe(self._heard)
+    def _pass_on(self, connection: str, document_id: str) -> None:
+        self._loop.call_soon_threadsafe(self._heard, connection, document_id)
 
 
 def doors(settings: Settings) -> dict[str, Door]:

@@ -31,8 +31,11 @@ _GONE = 499
 class Receiver:
     """`/webhooks/CONNECTION` and `/webhooks/CONNECTION/SECRET`."""
 
-    def __init__(self, journal: Journal, heard: Callable[[], None]) -> None:
-        """Take the journal, and what is called (in the web server's thread) after something new was written."""
+    def __init__(self, journal: Journal, heard: Callable[[str, str], None]) -> None:
+        """Take the journal, and what is called (in the web server's thread) after something new was written.
+
+        It is told the connection, and what the service calls the document.
+        """
         self.doors: Mapping[str, Door] = {}
         """Replaced as a whole where the configuration changes."""
         self._journal = journal
@@ -85,7 +88,7 @@ class Receiver:
         self._tell(None)
         self._told = {told for told in self._told if told[0] != news.connection}
         logger.debug("connection {}: told of {}: {}", news.connection, news.document_id, news.status)
-        self._heard()
+        self._heard(news.connection, news.document_id)
         self._tidy()
         return JSONResponse({}, 202)
 

@@ -8,6 +8,7 @@ from hotfolder.audit.evidence import Document, Evidence, LonelyRecord, Problem, 
 from hotfolder.audit.proof import history_problems, problems
 from hotfolder.claims import note_name, work_name
 from hotfolder.model import OPEN, Journey, State
+from hotfolder.results import in_work
 from hotfolder.states import ARROWS, Event
 from tests.builders import journey
 
@@ -97,6 +98,18 @@ def test_strange_things_in_the_work_folder() -> None:
     assert said(work=tuple(WorkEntry(name, regular=True) for name in own)) == []
     assert len(said(work=(WorkEntry(b"notes.txt", regular=True),))) == 1
     assert len(said(work=(WorkEntry(b"lock", regular=False),))) == 1
+
+
+def test_what_was_found_in_a_document() -> None:
+    """Results lie in the work folder as long as their document is under way, and no longer."""
+    made, filed, other = row(State.ACCEPTED), row(State.FILED), row(State.ACCEPTED, queue="orders")
+    mine = WorkEntry(in_work(made.journey.upload_id), regular=True)
+    half = WorkEntry(f".results.{made.journey.upload_id}.tmp".encode(), regular=True)
+    assert said(made, work=(at_work(made.journey), mine, half)) == []
+    for lost in (filed, other):
+        entry = WorkEntry(in_work(lost.journey.upload_id), regular=True)
+        assert any("not under way here" in text for text in said(lost, work=(entry,)))
+    assert len(said(work=(mine,))) == 1
 
 
 def test_a_document_named_like_a_file_of_our_own() -> None:

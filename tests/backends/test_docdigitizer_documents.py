@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from hotfolder.backends import docdigitizer_documents
+from hotfolder.backends import findings
 from hotfolder.backends.base import CannotTell, Parcel, Receipt, Unauthorized, Unavailable
 from hotfolder.backends.docdigitizer import DocDigitizer
 from hotfolder.model import Remote
 from hotfolder.sandbox.options import IdPlace, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
 from tests.backends.contract import finished
+from tests.backends.fetched import fetched
 from tests.backends.parcels import KNOWN, docdigitizer, parcel
 from tests.backends.scripted import Line, Scripted
 
@@ -143,7 +144,7 @@ def test_a_question_that_fails(backend: DocDigitizer, answer: Rules, status: int
     with pytest.raises(Unavailable, match="invented"):
         backend.follow_up(D1, waiting())
     with pytest.raises(Unavailable, match="invented"):
-        backend.results(D1, waiting())
+        fetched(backend, D1, waiting())
 
 
 @pytest.mark.parametrize("code", ["WRONG_AUTH", "NO_LICENCE", "EXPIRED_LICENCE", "NOT_ENOUGH_PERMISSIONS"])
@@ -209,7 +210,7 @@ def test_foreign_links_are_not_followed(sandbox: SandboxServer, backend: DocDigi
         }
         receipt = replace(receipt, final=False, remote=replace(receipt.remote, links={"document": foreign}))
         assert backend.follow_up(receipt, sent).final
-        assert backend.results(receipt, sent)
+        assert fetched(backend, receipt, sent)
         assert other.ledger.requests == []
 
 
@@ -229,7 +230,7 @@ def test_results_are_kept_as_they_came(sandbox: SandboxServer, backend: DocDigit
             },
         ]
     )
-    written = backend.results(linked(annotations="/docdigitizer/a/d1/latest"), waiting())
+    written = fetched(backend, linked(annotations="/docdigitizer/a/d1/latest"), waiting())
     assert written is not None
     read = json.loads(written)
     assert (read["schema"], read["annotations"], read["reviews"]) == (
@@ -244,7 +245,7 @@ def test_results_of_the_sandbox(sandbox: SandboxServer, backend: DocDigitizer) -
     """The whole chain ends with the document's annotations."""
     sent = waiting()
     receipt = finished(backend, backend.upload(sent), sent)
-    read = json.loads(backend.results(receipt, sent) or b"")
+    read = json.loads(fetched(backend, receipt, sent))
     assert read["annotations"]["annotations"]["links"] == receipt.remote.links["document"]
     assert "reviews" in read["reviews"]
 
@@ -253,10 +254,9 @@ def test_results_without_reviews(sandbox: SandboxServer, backend: DocDigitizer) 
     """An account without reviews has annotations all the same; without these there is nothing to file."""
     rule = {"match": {"path": "*/annotations"}, "do": {"status": 200, "body": {"annotations": {}}}}
     sandbox.play([rule])
-    assert json.loads(backend.results(D1, waiting()) or b"")["reviews"] is None
+    assert json.loads(fetched(backend, D1, waiting()))["reviews"] is None
     sandbox.play([])
-    with pytest.raises(CannotTell, match="no annotations of document d1"):
-        backend.results(D1, waiting())
+    assert fetched(backend, D1, waiting()) == b""
 
 
 def test_results_of_several_documents(sandbox: SandboxServer, backend: DocDigitizer) -> None:
@@ -268,29 +268,30 @@ def test_results_of_several_documents(sandbox: SandboxServer, backend: DocDigiti
             for n in (1, 2)
         ]
     )
-    read = json.loads(backend.results(both, waiting()) or b"")
+    read = json.loads(fetched(backend, both, waiting()))
     assert (read["annotations"], read["reviews"]) == ([{"number": 1}, {"number": 2}], [None, None])
-    assert backend.results(replace(D1, remote=Remote()), waiting()) is None
+    assert fetched(backend, replace(D1, remote=Remote()), waiting()) == b""
 
 
 def test_a_result_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that is longer than anything known is given up with the reason, and its beginning is not taken for it."""
-    monkeypatch.setattr(docdigitizer_documents, "RESULT_BYTES", 2_000_000)
+    monkeypatch.setattr(findings, "MOST_BYTES", 2_000_000)
 
     def script(line: Line) -> None:
-        while line.request():
-            line.answer(200, b'{"x": "%s"}' % (b"y" * size))
+        while head := line.request():
+            reviews = b"/reviews" in head
+            line.answer(404 if reviews else 200, b"{}" if reviews else b'{"x": "%s"}' % (b"y" * size))
 
     with Scripted(script) as server, closing(DocDigitizer(docdigitizer(server.origin))) as backend:
         size = 1_900_000
-        assert len(backend.results(D1, waiting()) or b"") > size
+        assert len(fetched(backend, D1, waiting())) > size
         size = 2_100_000
         with pytest.raises(CannotTell, match="longer than 2000000 bytes"):
-            backend.results(D1, waiting())
+            fetched(backend, D1, waiting())
 
 
 def test_no_secret_in_results(backend: DocDigitizer, answer: Rules) -> None:
     """A key that the service repeats in its results is blotted out."""
     answer({"annotations": KNOWN.docdigitizer_api_key})
     backend.check(())
-    assert KNOWN.docdigitizer_api_key.encode() not in (backend.results(D1, waiting()) or b"")
+    assert KNOWN.docdigitizer_api_key.encode() not in fetched(backend, D1, waiting())

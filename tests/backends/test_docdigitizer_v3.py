@@ -15,6 +15,7 @@ from hotfolder.model import Answer
 from hotfolder.sandbox.options import ExtractError, SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
 from tests.backends.contract import Taken, World
+from tests.backends.fetched import fetched
 from tests.backends.parcels import KNOWN, docdigitizer_v3, parcel
 from tests.backends.scripted import Line, Scripted
 from tests.backends.service_contract import (
@@ -209,17 +210,18 @@ def test_the_context_can_be_set(sandbox: SandboxServer, connect: Connect) -> Non
 
 
 def test_the_answer_is_the_result(sandbox: SandboxServer, connect: Connect) -> None:
-    """A queue that wants results gets the answer word for word, once; one that does not leaves nothing behind."""
+    """A queue that wants results gets the answer word for word; one that does not leaves nothing behind."""
     backend = connect()
     wanted, unwanted = parcel(queue_id=None, results=True), parcel(queue_id=None)
     receipts = [backend.upload(one) for one in (wanted, unwanted)]
-    read = json.loads(backend.results(receipts[0], wanted) or b"")
+    read = json.loads(fetched(backend, receipts[0], wanted))
     assert (read["schema"], read["source"]) == ("hotfolder/annotations/1", "answer")
     assert read["annotations"]["documentId"] == sandbox.ledger.entries[0].ids["document"]
     assert read["annotations"]["output"]["extractions"]
-    for receipt, one in zip(receipts, (wanted, unwanted), strict=True):
-        with pytest.raises(CannotTell, match="gone since the restart"):
-            backend.results(receipt, one)
+    with pytest.raises(CannotTell, match="gone since the restart"):
+        fetched(backend, receipts[1], unwanted)
+    with pytest.raises(CannotTell, match="gone since the restart"):
+        fetched(connect(), receipts[0], wanted)
 
 
 def test_results_that_nobody_asks_for(connect: Connect) -> None:
@@ -227,9 +229,9 @@ def test_results_that_nobody_asks_for(connect: Connect) -> None:
     backend = connect()
     sent = [parcel(queue_id=None, results=True) for _ in range(RESULTS_MAX + 1)]
     receipts = [backend.upload(one) for one in sent]
-    assert backend.results(receipts[1], sent[1])
+    assert fetched(backend, receipts[1], sent[1])
     with pytest.raises(CannotTell):
-        backend.results(receipts[0], sent[0])
+        fetched(backend, receipts[0], sent[0])
 
 
 def test_large_results_that_nobody_asks_for() -> None:
@@ -244,8 +246,10 @@ def test_large_results_that_nobody_asks_for() -> None:
         sent = [parcel(queue_id=None, results=True) for _ in range(3)]
         receipts = [backend.upload(one) for one in sent]
         with pytest.raises(CannotTell):
-            backend.results(receipts[0], sent[0])
-        assert all(backend.results(receipt, one) for receipt, one in zip(receipts[1:], sent[1:], strict=True))
+            fetched(backend, receipts[0], sent[0])
+        assert all(
+            fetched(backend, receipt, one) for receipt, one in zip(receipts[1:], sent[1:], strict=True)
+        )
 
 
 def test_our_id_where_the_service_names_none(sandbox: SandboxServer, connect: Connect) -> None:

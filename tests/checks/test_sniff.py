@@ -119,11 +119,12 @@ def test_no_bytes_make_it_fail(head):
     [
         (b'{\n  "schema": "hotfolder/sidecar/1",\n', True),
         (b'{"schema": "hotfolder/sidecar/2"', True),
+        (b'{"schema": "hotfolder/annotations/1", "fetched_at":', True),
         (b'{"schema": "invoice/1"}', False),
         (b'{"invoice": {"schema": "hotfolder/sidecar/1"}}', False),
         (b"", False),
     ],
 )
 def test_our_own_records_are_known(head: bytes, expected: bool) -> None:  # noqa: FBT001 — a parameter
-    """A sidecar is told by how it begins, whatever its version; other JSON is not."""
+    """A sidecar, and what was found in a document, are told by how they begin, of whatever version; other JSON is not."""
     assert is_record(head) is expected

@@ -1,8 +1,11 @@
 """The whole chain at each service: dropped, sent, followed up, filed, and the record compared with what the service has."""
 
 import hashlib
+import json
+import socket
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,9 +14,10 @@ import pytest
 from hotfolder.sandbox.ledger import Entry, RequestLine
 from hotfolder.sandbox.options import SandboxOptions
 from hotfolder.sandbox.server import SandboxServer
-from tests.e2e.harness import CONFIG, QUICK, Site, filed, site
+from tests.e2e.harness import CONFIG, QUICK, Site, filed, site, wait_for
 from tests.e2e.producers import reportlab_pdf
 from tests.sandbox.oracle import complaints
+from tests.web.callers import WORD
 
 NAME = "faktura č 🎁 {}.pdf"
 """What a document is called, by its queue: with letters beyond ASCII, as in the specification's example."""
@@ -220,3 +224,147 @@ def test_docdigitizer(place: Site, sandbox: SandboxServer) -> None:
     compare(record, content, entry, expected)
     assert (entry.queue, entry.tags) == ("invoice", ("to-docdigitizer", f"hotfolder-{record['upload_id']}"))
     assert [line.method for line in asked(sandbox, "docdigitizer")[:2]] == ["POST", "GET"]
+
+
+# To the last word --------------------------------------------------------------------------------
+
+TO_THE_END = "wait_for: processed, results: true, "
+HEADERS = {
+    "rossum": {"Authorization": "Bearer sandbox-rossum-token"},
+    "digitoo": {"Authorization": "Bearer sandbox-service-token"},
+    "docdigitizer": {"Authorization": "API_KEY sandbox-api-key"},
+}
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[tuple[Site, SandboxServer]]:
+    """A daemon that waits for people, files what was found, and is called by those services that call."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    called = 'webhook_url: "http://127.0.0.1:{}/webhooks/{}/{{{{secret}}}}", '
+    secret = f"\n    webhook: {{{{secret: {WORD}}}}}\n"
+    text = f"http: {{{{listen: 127.0.0.1:{port}}}}}\n" + CONFIG
+    text = text.replace("/digitoo\n", f"/digitoo{secret}").replace(
+        "/docdigitizer\n", f"/docdigitizer{secret}"
+    )
+    text = text.replace("queue_id: 8236,", f"queue_id: 8236, {TO_THE_END}")
+    text = text.replace("queue_id: q7,", f"queue_id: q7, {called.format(port, 'g')}{TO_THE_END}")
+    text = text.replace("{{connection: z,", f"{{{{connection: z, {called.format(port, 'z')}{TO_THE_END}")
+    waiting = SandboxOptions(
+        rossum_statuses=("to_review",),
+        digitoo_statuses=("received", "waiting-for-human-validation"),
+        docdigitizer_statuses=("pending",),
+    )
+    with SandboxServer(waiting) as server, site(tmp_path, server, keys=QUICK, text=text) as found:
+        found.start()
+        yield found, server
+
+
+def decide(sandbox: SandboxServer, statuses: dict[str, str]) -> None:
+    """Let the people at the services decide about all their documents."""
+    with httpx.Client(trust_env=False, base_url=f"{sandbox.origin}/admin") as admin:
+        for entry in sandbox.ledger.entries:
+            status = statuses[entry.service]
+            body = {"id": entry.ids["document"], "status": status}
+            if entry.service == "rossum":
+                admin.post(
+                    "/annotations", json={"id": entry.ids["annotation"], "status": status}
+                ).raise_for_status()
+            else:
+                admin.post("/documents", json=body).raise_for_status()
+
+
+def found_there(sandbox: SandboxServer, entry: Entry) -> dict[str, Any]:
+    """Return what the service itself answers when it is asked for what it found in a document."""
+    number = entry.ids["document"]
+    ways = {
+        "rossum": (f"{sandbox.rossum_url}/annotations/{entry.ids.get('annotation')}/content", None),
+        "digitoo": (f"{sandbox.digitoo_url}/api/v2/documents/{number}/annotations", None),
+        "docdigitizer": tuple(
+            f"{sandbox.docdigitizer_url}/api/v1/documents/{number}/{kind}"
+            for kind in ("annotations", "reviews")
+        ),
+    }[entry.service]
+    with httpx.Client(trust_env=False, headers=HEADERS[entry.service]) as client:
+        annotations, reviews = (way and client.get(way).raise_for_status().json() for way in ways)
+    source = "content" if entry.service == "rossum" else "annotations"
+    return {
+        "schema": "hotfolder/annotations/1",
+        "source": source,
+        "annotations": annotations,
+        "reviews": reviews,
+    }
+
+
+GOOD = {"rossum": "exported", "digitoo": "ready-to-export", "docdigitizer": "reviewed"}
+BAD = {"rossum": "rejected", "digitoo": "extraction-rejected", "docdigitizer": "Invalid"}
+
+
+@pytest.mark.parametrize(("decided", "against"), [(GOOD, False), (BAD, True)])
+def test_to_the_last_word(
+    patient: tuple[Site, SandboxServer],
+    decided: dict[str, str],
+    against: bool,  # noqa: FBT001 — a parameter
+) -> None:
+    """Dropped, sent, imported, a restart, decided by people, told, fetched, filed: the record says so, field by field."""
+    place, sandbox = patient
+    contents = {queue: reportlab_pdf(number) for number, queue in enumerate(place.queues())}
+    for queue, content in contents.items():
+        (place.drop(queue) / NAME.format(queue)).write_bytes(content)
+    wait_for(lambda: len(sandbox.ledger.entries) == 3, 30, "all are sent")
+    wait_for(lambda: place.log.read_text().count(" accepted: ") >= 3, 30, "all are accepted")
+    place.kill()
+    assert place.archived("done") == []
+    place.start()
+    decide(sandbox, decided)
+    entries = {entry.service: entry for entry in sandbox.ledger.entries}
+    assert len(sandbox.ledger.entries) == 3  # nothing was sent twice
+    for queue, content in contents.items():
+        document = filed(place, "done", NAME.format(queue), 60)
+        entry = entries[queue.removeprefix("to-")]
+        _compare_to_the_end(place, document, content, entry, decided[entry.service] if against else None)
+        fetched = json.loads((document.parent / f"{document.name}.annotations.json").read_text())
+        assert fetched.pop("fetched_at").endswith("Z")
+        assert fetched == found_there(sandbox, entry)
+        assert [
+            p.name for p in (place.drop(queue) / ".hotfolder").iterdir() if p.name.startswith("results")
+        ] == []
+    assert [queue["rejected_later"] for queue in place.status()] == [int(against)] * 3
+    audit = place.command("audit")
+    assert audit.returncode == 0, audit.stdout
+    assert place.stop() == 0
+    assert ("WARNING" in place.log.read_text()) == against
+
+
+def _compare_to_the_end(
+    place: Site, document: Path, content: bytes, entry: Entry, against: str | None
+) -> None:
+    """Compare a record with the service's book, what was found beside it, and what was told of it."""
+    status, number = place.sidecar(document)["remote"]["status"], entry.ids["document"]
+    if entry.service != "rossum":  # which calls nobody
+        word = {"reviewed": "annotated", "Invalid": "rejected"}.get(status, status)
+        wait_for(
+            lambda: word in [event["status"] for event in place.sidecar(document)["events"]],
+            20,
+            f"told {word}",
+        )
+    record = place.sidecar(document)
+    events = record.pop("events")
+    assert all(event["id"] == number and event["times"] == 1 for event in events)
+    assert bool(events) == (entry.service != "rossum")
+    warnings = [one for one in record.pop("warnings") if not one.startswith("the service said later")]
+    assert [against in one for one in warnings if against] == [True] * (against is not None)
+    assert against is None or warnings
+    assert record.pop("beside") == [f"{document.name}.annotations.json"]
+    base = {"rossum": place.origin + "/rossum/api/v1", "docdigitizer": place.origin + "/docdigitizer/api/v1"}
+    addresses = f"{base.get(entry.service, place.origin + '/digitoo/api/v2')}/documents/{number}"
+    remote = record["remote"]
+    assert (remote["documents"], remote["status"]) == ([addresses], (against or GOOD[entry.service]))
+    expected = {
+        "response": success(200 if entry.service == "digitoo" else 202, number),
+        "queue": record["queue"],
+        "connection": {"rossum": "r", "digitoo": "g", "docdigitizer": "z"}[entry.service],
+        "remote": {key: value for key, value in remote.items() if key not in NEXT},
+    }
+    assert record["queue"]["id"] == {"rossum": "8236", "digitoo": "q7", "docdigitizer": None}[entry.service]
+    compare({**record, "events": [], "warnings": []}, content, entry, expected)

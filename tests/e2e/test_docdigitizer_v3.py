@@ -13,7 +13,7 @@ root: {top}/in
 connections:
   x: {{backend: docdigitizer, api: v3, base_url: {origin}/docdigitizer/v3/docingester, api_key: sandbox-api-key}}
 queues:
-  usual: {{connection: x, {keys}}}
+  usual: {{connection: x, results: true, {keys}}}
   pictures: {{connection: x, types: [pdf, png], {keys}}}
 """
 
@@ -33,9 +33,15 @@ def test_what_the_newer_generation_takes(tmp_path: Path, sandbox: SandboxServer)
     assert good["response"]["DocumentIDs"] == [{"DocumentID": entry.ids["document"]}]
     assert (good["remote"]["status"], set(good["remote"]["objects"])) == ("COMPLETED", {"trace"})
     assert entry.fields["id"] == good["upload_id"]
+    assert good["beside"] == ["a.pdf.annotations.json"]
+    found = json.loads((usual / "done" / "a.pdf.annotations.json").read_text())
+    assert (found["schema"], found["source"], found["reviews"]) == ("hotfolder/annotations/1", "answer", None)
+    assert found["annotations"]["documentId"] == entry.ids["document"]
+    assert found["annotations"]["output"]["extractions"]
     unsent = json.loads((usual / "failed" / "b.png.json").read_text())
     assert (unsent["response"]["StatusCode"], unsent["error_source"]) == (415, "local")
     refused = json.loads((pictures / "failed" / "c.png.json").read_text())
     assert (refused["response"]["StatusCode"], refused["error_source"]) == (415, "server")
+    assert not [path for path in (usual / ".hotfolder").iterdir() if "results" in path.name]
     why = json.loads(place.command("why", "--json", str(usual / "failed" / "b.png")).stdout)
     assert why["state"] == "failed"

@@ -13,13 +13,13 @@ model
 allocator checks connector news retry schedule states
 backends.pace
 sidecar spool settings journal logs systemd unixsocket backends.base
-attendants companions
-backends.bodies backends.moments backends.paths backends.rossum_checks grounds
+attendants companions results
+backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
-backends.docdigitizer_links backends.policy backends.rossum_batch backends.rossum_objects backends.wire
+backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
 backends.channel
 backends.callbacks backends.digitoo_list backends.docdigitizer_documents backends.docdigitizer_list
-backends.rossum_followup backends.rossum_search
+backends.digitoo_documents backends.rossum_followup backends.rossum_search
 backends.digitoo backends.docdigitizer backends.docdigitizer_v3 backends.memory backends.rossum
 backends
 arrivals

@@ -4,17 +4,9 @@ from hotfolder.settings.availability import QUEUE_ALLOWS
 from hotfolder.settings.section import yaml_key
 
 WRITTEN = {
-    "wait_for": ["processed"],
     "status_file": ["/tmp/status"],
-    "results": ["true"],
 }
-ACCEPTED = [
-    "wait_for: accepted",
-    "wait_for: imported",
-]
-ACCEPTED += [
-    "results: false",
-]
+ACCEPTED = ["status_file: null"]
 
 
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in WRITTEN.items() for value in values])  # noqa: PT006

@@ -181,3 +181,30 @@ def test_identical_documents_are_not_refused_in_batches(queue_complaints, load_q
     )
     assert load_queue("mode: batch")
     assert load_queue("reject_identical: true")
+
+
+def test_the_last_word_needs_a_service_that_can_be_asked(complaints, load, head):
+    """`processed` is refused where nothing can be asked, with the reason; v3's answer is the result itself."""
+    basic = "  b: {backend: rossum, base_url: https://r.example, auth: basic, username: u, password: p}\n"
+    ids = "  i: {backend: rossum, base_url: https://r.example, token: t, upload: {document_id_paths: [id]}}\n"
+    newer = "  v3: {backend: docdigitizer, api: v3, api_key: k}\nqueues:\n"
+    text = head.replace("queues:\n", basic + ids + newer)
+    for connection, why in (("b", "auth: basic"), ("i", "upload.document_id_paths"), ("v3", "api: v3")):
+        [line] = complaints(f"{text}  q: {{connection: {connection}, queue_id: 1, wait_for: processed}}\n")
+        assert (
+            f"queues.q.wait_for: connection `{connection}` cannot tell when a document is processed" in line
+        )
+        assert why in line
+    for connection in ("acme", "doc"):
+        assert load(f"{text}  q: {{connection: {connection}, queue_id: 1, wait_for: processed}}\n")
+
+
+def test_results_come_with_the_last_word(complaints, load, head):
+    """Before the service is done nothing can be fetched, except where its answer to the upload is the result."""
+    newer = "  v3: {backend: docdigitizer, api: v3, api_key: k}\nqueues:\n"
+    text = head.replace("queues:\n", newer)
+    for keys in ("", ", wait_for: imported", ", wait_for: accepted"):
+        [line] = complaints(f"{text}  q: {{connection: acme, queue_id: 1, results: true{keys}}}\n")
+        assert "queues.q.results: needs `wait_for: processed`" in line
+        assert load(f"{text}  q: {{connection: v3, results: true{keys}}}\n").queues["q"].results
+    assert load(f"{text}  q: {{connection: doc, wait_for: processed, results: true}}\n").queues["q"].results

@@ -56,14 +56,17 @@ class House:
     def __init__(self, journal: Journal, settings: Settings) -> None:
         self.journal, self.settings = journal, settings
         self.heard = 0
+        self.told: list[tuple[str, str]] = []
+        """Connection and document of each call that was heard."""
         self.well = True
         self.front: Front | None = None
 
     def visit(self, visitor: Callable[[Caller], None]) -> None:
         """Have a visitor call from a thread."""
 
-        def hear() -> None:
+        def hear(connection: str, document_id: str) -> None:
             self.heard += 1
+            self.told.append((connection, document_id))
 
         async def well() -> bool:
             return self.well
@@ -104,6 +107,7 @@ def test_what_is_answered_with_202_is_written(house: House) -> None:
 
     house.visit(visitor)
     assert house.heard == 3
+    assert house.told == [("g", "d1"), ("g", "d1"), ("z", "d1")]
 
 
 def test_who_is_turned_away(house: House, logged: list[str]) -> None:
