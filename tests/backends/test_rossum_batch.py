@@ -131,6 +131,11 @@ def test_what_differs_does_not_share(backend: Rossum, differs: dict[str, Any]) -
     assert len(backend.together([first, member("b.pdf"), last])) == 1
 
 
+def test_guarded_repeats_never_share(backend: Rossum) -> None:
+    """`reject_identical` allows one file in a request."""
+    assert len(backend.together([member(name, reject_identical=True) for name in ("a.pdf", "b.pdf")])) == 2
+
+
 def test_form_fields_that_differ_do_not_share(sandbox: SandboxServer) -> None:
     """A configured form field with the name in it, or the name in the path, is not for two."""
     both = [member("a.pdf"), member("b.pdf")]

@@ -1,5 +1,6 @@
 """Several documents of a batch in one request: each keeps its own rows, and none is sent twice or fails for another."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -360,6 +361,32 @@ def test_a_daemon_that_ends_begins_no_further_request(workshop: Opening) -> None
     assert backend.requests == [NAMES[:MOST]]
     states = {j.name: j.state for j in shop.journal.reader.unfinished()}
     assert all(states.get(name.encode()) in {None, State.CLAIMED} for name in NAMES[MOST:])
+
+
+def test_a_daemon_that_ends_before_the_request(workshop: Opening) -> None:
+    """Where the program is told to end while documents are claimed, none of them is sent any more: they go back."""
+    backend = Several()
+    divide, asked, may = backend.together, threading.Event(), threading.Event()
+
+    def slowly(parcels: Sequence[Parcel]) -> list[list[Parcel]]:
+        asked.set()
+        assert may.wait(DEADLINE_S)
+        return divide(parcels)
+
+    backend.together = slowly  # type: ignore[method-assign]
+    shop = workshop(backend, mode="batch")
+    put_all(shop)
+
+    async def scenario() -> None:
+        await shop.until(asked.is_set, "about to be sent")
+        ending = asyncio.create_task(shop.lane.stop(DEADLINE_S))
+        await asyncio.sleep(0)
+        may.set()
+        assert await ending
+
+    shop.run(scenario)
+    assert backend.requests == []
+    assert shop.waiting() == NAMES
 
 
 def test_sidecars_are_whole(workshop: Opening) -> None:
