@@ -1,8 +1,7 @@
 """Hand a document to its backend, and decide from what came of it which arrow it takes."""
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from hotfolder.backends.base import (
 )
 from hotfolder.checks.names import printable, sendable, split
 from hotfolder.checks.readiness import EXTENSIONS
+from hotfolder.checks.templates import filled
 from hotfolder.model import Answer, Attempt, Clock, ErrorSource, Journey, State
 from hotfolder.settings import Queue
 from hotfolder.settings.quantities import duration_text
@@ -152,32 +152,6 @@ def parcel_for(journey: Journey, queue: Queue, pieces: Callable[[], Iterator[byt
         results=queue.results,
         batch_id=journey.batch_id,
     )
-
-
-_TEMPLATE = re.compile(r"\{(name|stem|folder|queue|sha256|received_at)\}")
-
-
-def filled(value: Any, facts: Mapping[str, str]) -> Any:
-    """Fill the templates in every text of a nested value; other braces stay as they are."""
-    if isinstance(value, str):
-        return _TEMPLATE.sub(lambda found: facts[found[1]], value)
-    if isinstance(value, Mapping):
-        return {key: filled(item, facts) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(item, facts) for item in value]
-    return value
-
-
-_EACH_ITS_OWN = re.compile(r"\{(name|stem|sha256|received_at)\}")
-
-
-def is_each_its_own(value: Any) -> bool:
-    """Tell whether a text of a nested value becomes another for every document."""
-    if isinstance(value, str):
-        return _EACH_ITS_OWN.search(value) is not None
-    if isinstance(value, Mapping):
-        return any(map(is_each_its_own, value.values()))
-    return isinstance(value, list | tuple) and any(map(is_each_its_own, value))
 
 
 # Deciding ----------------------------------------------------------------------------------------

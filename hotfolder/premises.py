@@ -14,7 +14,7 @@ from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding, Wanted
-from hotfolder.delivery import is_each_its_own
+from hotfolder.checks.templates import is_each_its_own
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground

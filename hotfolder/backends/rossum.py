@@ -42,7 +42,7 @@ from hotfolder.backends.paths import texts
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.rossum_followup import FollowUp
 from hotfolder.backends.wire import Wire
-from hotfolder.model import Answer, ErrorSource, Remote
+from hotfolder.model import Remote
 from hotfolder.settings import RossumConnection
 
 TOKEN_RENEWED_S = 160 * 3600.0
@@ -334,19 +334,7 @@ class RossumBody(Rossum):
 
 def _fields(parcel: Parcel, metadata: str | None = None) -> list[Field]:
     """Make the form fields beside the document; raises `Refused` for metadata that is too long."""
-    fields = [Field("metadata", metadata or _metadata(parcel), "application/json")]
+    fields = [Field("metadata", metadata or rossum_checks.sure_metadata(parcel), "application/json")]
     if parcel.values:
         fields.append(Field("values", json.dumps(dict(parcel.values)), "application/json"))
     return fields
-
-
-def _metadata(parcel: Parcel) -> str:
-    written = rossum_checks.metadata(parcel.metadata, parcel.upload_id, parcel.sha256)
-    size = len(written.encode("utf-8", "replace"))
-    if size > rossum_checks.METADATA_BYTES:
-        told = (
-            f"The document's metadata is {size} bytes long and Rossum takes "
-            f"{rossum_checks.METADATA_BYTES}; shorten it."
-        )
-        raise Refused(Answer(400, None, (told,)), source=ErrorSource.LOCAL)
-    return written

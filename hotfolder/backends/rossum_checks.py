@@ -1,11 +1,12 @@
-"""Hold what a queue wants to send against Rossum's rules, before the first document (pure)."""
+"""Hold what a queue wants to send against Rossum's rules, before the first document and with each (pure)."""
 
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hotfolder.backends.base import Finding, Wanted
+from hotfolder.backends.base import Finding, Parcel, Refused, Wanted
+from hotfolder.model import Answer, ErrorSource
 
 MARK = "hotfolder"
 """Key of our part of an annotation's metadata: {"upload_id", "sha256"}."""
@@ -62,3 +63,13 @@ def _strange(wanted: Wanted) -> list[Finding]:
         return []
     said = f"`values` without `{VALUE_PREFIX}` fill no field of Rossum's schema: "
     return [Finding(ok=True, text=said + ", ".join(strange))]
+
+
+def sure_metadata(parcel: Parcel) -> str:
+    """Return the metadata of a document that goes alone, with our mark; raises `Refused` for more than Rossum takes."""
+    written = metadata(parcel.metadata, parcel.upload_id, parcel.sha256)
+    size = len(written.encode("utf-8", "replace"))
+    if size > METADATA_BYTES:
+        told = f"The document's metadata is {size} bytes long and Rossum takes {METADATA_BYTES}; shorten it."
+        raise Refused(Answer(400, None, (told,)), source=ErrorSource.LOCAL)
+    return written

@@ -1,6 +1,5 @@
-"""Carry each document of one connection along its arrows: claim, send, ask, poll, and what follows from it."""
+"""Carry each document of one connection along its arrows: claim, send, and what follows from that and from questions."""
 
-import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +10,7 @@ from loguru import logger
 
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
-from hotfolder.backends.base import Backend, CannotTell, DeliveryError, Parcel, Scope
+from hotfolder.backends.base import Backend, DeliveryError, Scope
 from hotfolder.checks.names import printable
 from hotfolder.checks.templates import fill
 from hotfolder.delivery import (
@@ -220,56 +219,9 @@ class Carriage:
         steps = {
             State.CLAIMED: begun,
             State.DEFERRED: self._send_again,
-            State.UNCERTAIN: self._ask,
             State.RETURNED: self.give_back,
         }
         await self.safely(line, journey, steps[journey.state](line, journey))
-
-    async def _ask(self, line: Line, journey: Journey) -> None:
-        parcel = line.parcel(journey)
-        others = (j for other in self._lines for j in other.carried.values())
-        if not self._backend.traits.keeps_mark and followup.rivals(journey, others):
-            told: followup.Told = CannotTell("another document of that name may have arrived as well")
-        else:
-            told = await self._crew.on_wire(lambda: self._whereabouts(journey, parcel))
-        found = followup.located(journey, told, line.queue.wait_for, line.queue.uncertain, self._clock.wall())
-        await self.go(line, found, journey)
-
-    def _whereabouts(self, journey: Journey, parcel: Parcel) -> followup.Told:
-        known = self._means.recorder.known_ids(journey, followup.first_sent(journey))
-        return followup.ask_whereabouts(self._backend, journey, parcel, known)
-
-    async def poll(self, asked: list[Errand]) -> None:
-        """Ask how accepted documents fare, in one question, and take what comes of it for each."""
-        ready: list[Errand] = []
-        pairs: list[tuple[Journey, Parcel]] = []
-        for errand in asked:
-            try:
-                pairs.append((errand.journey, errand.line.parcel(errand.journey)))
-                ready.append(errand)
-            except OSError:  # its folder is away
-                self.later(errand.line, errand.journey, self._clock.monotonic() + 1.0, errand.polls)
-        if not ready:
-            return
-        told = await self._crew.on_wire(lambda: followup.ask_progress_of(self._backend, pairs))
-        troubles = {id(one): number for number, one in reversed(list(enumerate(told)))}
-        steps = (
-            self.safely(e.line, e.journey, self._progressed(e, one, first=troubles[id(one)] == number))
-            for number, (e, one) in enumerate(zip(ready, told, strict=True))
-        )
-        await asyncio.gather(*steps)
-
-    async def _progressed(self, errand: Errand, told: followup.Told, *, first: bool) -> None:
-        """Take what a question came to; trouble that concerns many documents closes the gate once."""
-        line, journey, polls = errand.line, errand.journey, errand.polls + 1
-        next_step = followup.progressed(journey, told, line.queue.wait_for, self._clock.wall())
-        if isinstance(next_step, Trouble) and not first:
-            self.route(line, journey, polls)
-        elif next_step is None:
-            self.gates.open(line)
-            self.route(line, journey, polls)
-        else:
-            await self.go(line, next_step, journey, polls)
 
     async def go(
         self, line: Line, found: Step | Trouble, before: Journey, polls: int = 0, *, told: bool = False

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hotfolder.backends.base import Backend
-from hotfolder.model import Journey
+from hotfolder.model import Journey, State
 from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.convoys import Convoys
@@ -16,6 +16,7 @@ from hotfolder.pipeline.crew import Crew
 from hotfolder.pipeline.errands import Errand
 from hotfolder.pipeline.hands import Hands, Reach
 from hotfolder.pipeline.hours import Hours
+from hotfolder.pipeline.inquiries import Inquiries
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
 from hotfolder.retry import Gate
@@ -45,6 +46,7 @@ class Lane:
         self._crew = crew = Crew(connection.name, means.threads(limits.concurrency, connection.name))
         self._carriage = way = Carriage(connection, backend, lines, means, crew)
         self._convoys = Convoys(way, backend, means, crew)
+        self._inquiries = Inquiries(way, backend, lines, means, crew)
         self._probes = Probes(Ways(backend, way.gates, way.trouble, crew.on_wire, crew.on_disk), lines)
         self.hands = Hands(Reach(way.errands, way.gates, means, way.give_back_unsent, way.route, way.later))
         self._hours = Hours(lines, means.clock)
@@ -180,7 +182,7 @@ class Lane:
 
     async def _ask(self, asked: list[Errand]) -> None:
         try:
-            await self._carriage.poll(asked)
+            await self._inquiries.poll(asked)
         finally:
             self._asking -= 1
 
@@ -198,6 +200,8 @@ class Lane:
         return None
 
     def _take_up(self, errand: Errand) -> Coroutine[Any, Any, None]:
+        if errand.journey.state is State.UNCERTAIN:
+            return self._inquiries.take_up(errand)
         way = self._convoys if self._convoys.carries(errand) else self._carriage
         return way.take_up(errand)
 

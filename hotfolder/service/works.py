@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 from loguru import logger
 
 from hotfolder import spool
-from hotfolder.arrivals import DropFolder, Habits, Inbox, Threads, Watch, WatchError
+from hotfolder.arrivals import DropFolder, Inbox, Threads
 from hotfolder.backends import open_backend, traits_of
 from hotfolder.backends.base import Backend
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
-from hotfolder.companions import form_of
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.model import FINAL, Clock, State
@@ -27,16 +26,15 @@ from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Reco
 from hotfolder.recovery import Site, recover
 from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
+from hotfolder.service.watching import habits_of, watch_for
 from hotfolder.settings import ConnectionSection, Queue, Settings
 from hotfolder.status import by_hand
-from hotfolder.status.places import own_folders, pairing_of
+from hotfolder.status.places import pairing_of
 
 _DISK_THREADS = 4
 """For each queue; they are made when they are needed."""
 RUN_MARK = b"run"
 """In the work folder: which run of the daemon used it last, to tell a journal that is not the one it knew."""
-_POLL_S = 2.0
-"""Time between two looks at a folder without events: peers' defaults lie between 0.5 s and 30 s."""
 _FILING_LOOKS_S = 0.05
 _ANSWER_WITHIN_S = 5.0
 """A question about a file that lies in a folder that does not answer is answered with that."""
@@ -90,7 +88,7 @@ class Works:
         self.journal = journal
         self.clock = clock
         self.recorder = Recorder(journal, clock)
-        self.watch = _watch(settings)
+        self.watch = watch_for(settings)
         self._windows = journal.reader.settling()
         self._pauses = journal.reader.pauses()
         self._stops = journal.reader.stops()
@@ -241,7 +239,7 @@ class Works:
             pairing=pairing_of(self.settings, queue),
         )
         disk = self._disks[queue.name] = self._parts.threads(_DISK_THREADS, f"disk {queue.name}")
-        drop = DropFolder(_habits(queue), inbox, self.watch, disk, self.clock)
+        drop = DropFolder(habits_of(queue), inbox, self.watch, disk, self.clock)
         override_of = queue.queue_id if source == "override" else None
         templates = (queue.companion, queue.ready_marker)
         names = (queue.name, connection.name, connection.backend)
@@ -326,28 +324,3 @@ class Works:
 def _tops(queue: Queue) -> list[str]:
     """Return the folders of a queue whose ground is remembered, as the configuration names them."""
     return list(dict.fromkeys(str(path) for path in (queue.folder, queue.done, queue.failed)))
-
-
-def _watch(settings: Settings) -> Watch | None:
-    """Open the kernel's events where any queue wants them: instances are few (fs.inotify.max_user_instances)."""
-    if all(queue.poll == "always" for queue in settings.queues.values()):
-        return None
-    watch = Watch(at_once=False)
-    try:
-        watch.open()
-    except WatchError as problem:
-        logger.warning("{}; all queues are polled until there is one", problem)
-    return watch
-
-
-def _habits(queue: Queue) -> Habits:
-    return Habits(
-        name=queue.name,
-        path=str(queue.folder),
-        poll=queue.poll,
-        interval_s=queue.poll_interval_s or _POLL_S,
-        rescan_s=queue.rescan_s,
-        recursive=queue.recursive,
-        own_folders=own_folders(queue),
-        companion_form=form_of(queue.companion) if queue.companion else None,
-    )

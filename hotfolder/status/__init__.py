@@ -1,9 +1,10 @@
 """Say how the queues fare and why a file is where it is: the answers of `status` and `why`."""
 
-from hotfolder.status.files import Explanation, explain, in_words, unexplained
+from hotfolder.status.files import Explanation, explain, in_words
 from hotfolder.status.later import with_news
 from hotfolder.status.places import Place, place_of
 from hotfolder.status.queues import at_stop, by_hand, report, report_without_daemon, state_of
+from hotfolder.status.strangers import unexplained
 
 __all__ = [
     "Explanation",

@@ -195,7 +195,7 @@ def test_an_offline_folder_puts_its_questions_off(workshop: Opening) -> None:
     async def scenario() -> None:
         await shop.until(lambda: shop.drop.folders, "watching")
         shop.drop.folders, away = None, shop.drop.folders
-        asked = shop.lane._carriage.poll([Errand(0.0, 1, shop.line, accepted(1), 0)])
+        asked = shop.lane._inquiries.poll([Errand(0.0, 1, shop.line, accepted(1), 0)])
         with pytest.raises(StopIteration):  # it is over without anything to wait for
             asked.send(None)
         shop.drop.folders = away
