@@ -93,6 +93,8 @@ class Line:
         """Claims that were begun and of which nothing stands in `carried` yet, or has just come to stand there."""
         self.carried: dict[str, Journey] = {}
         """Every claimed document that is not at rest, by upload id."""
+        self.at_rest = asyncio.Lock()
+        """Held while records of filed documents are rewritten or removed: one that is removed must not come back."""
         self.filed = {"done": 0, "failed": 0}
         self.parked: dict[str, Parked] = {}
         """Final documents that could not be filed and are tried again, by upload id."""

@@ -132,7 +132,8 @@ class Postscripts:
         if self._line.drop.folders is None:
             return False
         work = partial(self._work, self._line.drop.folders)
-        settled, trouble = await asyncio.get_running_loop().run_in_executor(self._line.disk, work)
+        async with self._line.at_rest:
+            settled, trouble = await asyncio.get_running_loop().run_in_executor(self._line.disk, work)
         for _, news in settled:
             await asyncio.wrap_future(self._recorder.note_written(news))
         self._waits = trouble is not None

@@ -107,9 +107,9 @@ class Upkeep:
         for _ in range(_MOST_A_ROUND // _AT_ONCE):
             if self._stopping or self._line.drop.folders is None:
                 break
-            part, last = await asyncio.get_running_loop().run_in_executor(
-                self._line.disk, partial(self._some, area, until, frozenset(self._line.carried))
-            )
+            some = partial(self._some, area, until, frozenset(self._line.carried))
+            async with self._line.at_rest:
+                part, last = await asyncio.get_running_loop().run_in_executor(self._line.disk, some)
             await self._remember(part, self._journal.retire)
             whole.fates |= part.fates
             whole.trouble = whole.trouble or part.trouble

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,6 +16,7 @@ from hotfolder.backends.base import Refused
 from hotfolder.claims import new_upload_id
 from hotfolder.journal import Journal, JournalError
 from hotfolder.model import Answer, Batch, Journey
+from hotfolder.pipeline import Postscripts, Recorder
 from hotfolder.retention import Swept
 from hotfolder.service import upkeep as module
 from hotfolder.service.upkeep import Upkeep
@@ -358,3 +360,34 @@ def test_reports_of_batches_do_not_stay(tmp_path: Path, journal: Journal) -> Non
         assert shop.parts.line.upkeep_trouble is None
 
     shop.parts.run(scenario)
+
+
+def test_nothing_is_added_to_a_record_while_records_are_removed(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a service tells in that instant waits: else a removed document's record would come back alone."""
+    shop = Shop(tmp_path / "drop", journal, done_s=DAY_S)
+    late = Postscripts(shop.parts.line, Recorder(journal, shop.parts.clock))
+    adding, overlapped = threading.Event(), []
+
+    def add(_folders: object) -> tuple[list[Any], None]:
+        adding.set()
+        return [], None
+
+    async def scenario() -> None:
+        await shop.deliver()
+        loop = asyncio.get_running_loop()
+        some = shop.upkeep._some
+
+        def remove(*told: Any) -> Any:
+            asyncio.run_coroutine_threadsafe(late._write_some(), loop)
+            overlapped.append(adding.wait(0.2))
+            return some(*told)
+
+        monkeypatch.setattr(late, "_work", add)
+        monkeypatch.setattr(shop.upkeep, "_some", remove)
+        await shop.after(2)
+        await shop.parts.until(adding.is_set, "added afterwards")
+
+    shop.parts.run(scenario)
+    assert (overlapped, shop.lying()) == ([False], 0)
