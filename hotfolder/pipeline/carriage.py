@@ -207,7 +207,7 @@ class Carriage:
             self.later(line, journey, self._clock.monotonic() + LONGEST_NAP_S, polls)
             await self.give_back_unsent([line])
             return
-        if journey.batch_id and journey.state in _GOES_OUT and line.batch_goes:
+        if line.queue.mode == "batch" and journey.state in _GOES_OUT and line.batch_goes:
             self.later(line, journey, self._clock.monotonic() + LOOKS_S, polls)
             return
         begun = self.give_back if journey.sha256 is None else self.begin

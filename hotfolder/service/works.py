@@ -134,11 +134,10 @@ class Works:
     def start(self) -> None:
         """Start every loop."""
         for _, line in self.lines():
-            late = Postscripts(line, self.recorder)
+            self._late.append(late := Postscripts(line, self.recorder))
             line.on_filed = late.wake
-            self._late.append(late)
             loops = (line.drop.run(), line.file(), late.run(), line.batching.report())
-            self._tasks += [self._task(loop) for loop in loops]
+            self._tasks += map(self._task, loops)
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
 

@@ -15,8 +15,8 @@ LINES = {"D": 107, "C": 109, "R": 281}
 """How many lines each of the three documents has, by the letter of its rows."""
 
 OPEN_ROWS = """
-D3 D5 D6
-C8 C12 C39 C44 C45 C47 C48 C51 C52
+D6
+C8 C39 C44 C45 C47 C48 C51 C52
 R67 R68
 """
 """Rows with a part that is not built or not shown yet. Whoever builds it names its test there and closes it here."""

@@ -121,6 +121,7 @@ def test_a_clock_that_leaps_removes_nothing(tmp_path: Path, journal: Journal, sa
     async def scenario() -> None:
         await shop.deliver()
         await shop.upkeep._round()
+        await shop.parts.until(lambda: journal.reader.looked_through("invoices"), "written down")
         shop.parts.clock.ahead_s = 8 * DAY_S
         assert await shop.upkeep._round() == 3600.0
         await shop.upkeep._round()
