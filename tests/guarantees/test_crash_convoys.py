@@ -62,7 +62,7 @@ def lived_through(point: Point, top: Path, runner: Runner, *, refused: bool) -> 
         killed = once(scene, runner, point.strike)
         if killed.code != -9 and killed.struck:
             return [f"it was struck and ended with {killed.code}"]
-        again = once(scene, runner, follow=False)
+        again = once(scene, runner, follow=False, within="120s")
         wrongs = [] if again.code in {0, 1} else [f"the second run ended with {again.code}"]
         audit = runner.run(["audit", "-c", str(scene.config)], scene.log)
         wrongs += [] if audit.code == 0 else [f"audit ended with {audit.code}"]
