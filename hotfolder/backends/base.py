@@ -41,7 +41,9 @@ class Refused(DeliveryError):  # noqa: N818 — named after what it says of the 
     def __init__(
         self, answer: Answer, *, remote: Remote | None = None, source: ErrorSource = ErrorSource.SERVER
     ) -> None:
-        super().__init__("; ".join(answer.messages or ()) or "refused", status=answer.status_code)
+        *others, last = answer.messages or ("refused",)
+        words = "; ".join([*(one.removesuffix(".") for one in others), last])
+        super().__init__(words, status=answer.status_code)
         self.answer = answer
         self.remote = remote
         """What is known of the document on the service, for a refusal that came after acceptance."""

@@ -139,7 +139,7 @@ class Line:
         self.stopped = Stop(wall, journey.upload_id, place_in_words(journey))
         text = "queue {} is stopped: {} goes to failed/: {}; `hotfolder resume {}` lets the rest go on"
         name = self.queue.name
-        logger.error(text, name, self.stopped.file, journey.reason, name)
+        logger.error(text, name, self.stopped.file, (journey.reason or "refused").removesuffix("."), name)
         return True
 
     def tell_warnings(self, before: Journey, journey: Journey) -> None:

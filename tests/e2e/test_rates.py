@@ -69,7 +69,7 @@ def test_default_limits_stay_below_what_rossum_takes(tmp_path: Path) -> None:
 
 
 def test_a_hundred_accepted_documents_share_questions(tmp_path: Path) -> None:
-    """After a restart in the middle of their imports a hundred documents are asked about with a few GETs, and no task again."""
+    """After a restart amid their imports a hundred documents share a few questions, and no task is asked again."""
     options = SandboxOptions(rossum_task_polls=0, rossum_annotation_polls=1_000_000)  # until it is ordered
     with SandboxServer(options) as sandbox, site(tmp_path, sandbox, keys=QUICK, text=ROSSUM) as place:
         dropped(place, range(100))
