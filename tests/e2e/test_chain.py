@@ -312,7 +312,8 @@ def test_to_the_last_word(
     for queue, content in contents.items():
         (place.drop(queue) / NAME.format(queue)).write_bytes(content)
     wait_for(lambda: len(sandbox.ledger.entries) == 3, 30, "all are sent")
-    wait_for(lambda: place.log.read_text().count(" accepted: ") >= 3, 30, "all are accepted")
+    accepted = [f"{NAME.format(queue)} accepted: " for queue in place.queues()]
+    wait_for(lambda: all(one in place.log.read_text() for one in accepted), 30, "all are accepted")
     place.kill()
     assert place.archived("done") == []
     place.start()
