@@ -252,7 +252,7 @@ class Carriage:
         if unsent and (line.rests or self.gates.paused(line) or not stays):
             await self.give_back(line, journey)
         elif self.rounds.joins(before, journey):
-            self.later(line, journey, self._clock.monotonic(), polls if journey.results_from is None else 0)
+            self.later(line, journey, self._clock.monotonic(), 0)  # it has moved on, and may do so again soon
         else:
             self.route(line, journey, polls)
 

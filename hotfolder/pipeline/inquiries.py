@@ -59,11 +59,15 @@ class Inquiries:
             return
         told = await self._crew.on_wire(lambda: followup.ask_progress_of(self._backend, pairs))
         troubles = {id(one): number for number, one in reversed(list(enumerate(told)))}
-        steps = (
-            self._way.safely(e.line, e.journey, self._progressed(e, one, first=troubles[id(one)] == number))
-            for number, (e, one) in enumerate(zip(ready, told, strict=True))
+        await asyncio.gather(
+            *(
+                self._take(errand, one, first=troubles[id(one)] == number)
+                for number, (errand, one) in enumerate(zip(ready, told, strict=True))
+            )
         )
-        await asyncio.gather(*steps)
+
+    async def _take(self, errand: Errand, told: followup.Told, *, first: bool) -> None:
+        await self._way.safely(errand.line, errand.journey, self._progressed(errand, told, first=first))
 
     async def _progressed(self, errand: Errand, told: followup.Told, *, first: bool) -> None:
         """Take what a question came to; trouble that concerns many documents closes the gate once."""

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from hotfolder.backends.base import DeliveryError, Parcel, Receipt, Unavailable
+from hotfolder.delivery import Step, step
 from hotfolder.model import Journey, Remote, State
 from hotfolder.pipeline.errands import Errand
 from hotfolder.settings import Limits
+from hotfolder.states import Event
 from tests.builders import DEADLINE_S, journey
 from tests.pipeline.workshop import Guarded, Opening, picture
 
@@ -201,5 +203,20 @@ def test_an_offline_folder_puts_its_questions_off(workshop: Opening) -> None:
         shop.drop.folders = away
         assert crowd.rounds == []
         await shop.until(lambda: crowd.rounds, "asked about")
+
+    shop.run(scenario)
+
+
+def test_what_has_moved_on_is_asked_about_soon_again(workshop: Opening) -> None:
+    """However long the service took for its first step: the next one may be quick."""
+    crowd = Crowd()
+    shop = workshop(crowd)
+
+    async def scenario() -> None:
+        before = accepted(1, state=State.SENDING, remote=Remote())
+        shop.line.carried[before.upload_id] = before
+        moved_on = step(before, Event.ACCEPT, remote=Remote(task="1"))
+        await shop.lane._carriage.go(shop.line, Step(Event.ACCEPT, moved_on), before, 20)
+        await shop.until(lambda: len(crowd.rounds) >= 2, "asked twice")
 
     shop.run(scenario)
