@@ -18,6 +18,7 @@ from hotfolder.backends.base import (
     Unauthorized,
     Unavailable,
     Uncertain,
+    fault_in_words,
 )
 from hotfolder.checks.names import printable, sendable, split
 from hotfolder.checks.readiness import EXTENSIONS
@@ -101,7 +102,7 @@ def hand_over(backend: Backend, parcel: Parcel, clock: Clock) -> Tried:
     except (DeliveryError, ContentChanged, OSError) as known:
         result = known
     except Exception as surprise:  # noqa: BLE001 — see above
-        result = Uncertain(f"the program failed: {type(surprise).__name__}: {surprise}")
+        result = Uncertain(fault_in_words(surprise))
     return Tried(result, began, clock.monotonic() - start, backend.ahead_s)
 
 
@@ -112,7 +113,7 @@ def hand_over_together(backend: Backend, parcels: Sequence[Parcel], clock: Clock
     try:
         results = backend.upload_many(parcels)
     except Exception as surprise:  # noqa: BLE001 — as in `hand_over`
-        results = [Uncertain(f"the program failed: {type(surprise).__name__}: {surprise}")] * len(parcels)
+        results = [Uncertain(fault_in_words(surprise))] * len(parcels)
     took_s = clock.monotonic() - start
     return [Tried(result, began, took_s, backend.ahead_s) for result in results]
 
@@ -179,12 +180,10 @@ def answered(journey: Journey, tried: Tried, wait_for: str) -> Step:
         return received(journey, result, wait_for, now)
     if isinstance(result, Refused):
         return _refused_upload(journey, result)
-    if isinstance(result, Unauthorized) and result.scope is Scope.QUEUE:
-        named = _named_by_companion(journey)
-        if (
-            named is not None
-        ):  # its companion is wrong, not the queue's settings: nobody behind it would fail alike
-            return refused(journey, _misled(result, named))
+    named = _named_by_companion(journey)
+    if isinstance(result, Unauthorized) and result.scope is Scope.QUEUE and named is not None:
+        # Its companion is wrong, not the queue's settings: nobody behind it would fail alike.
+        return refused(journey, _misled(result, named))
     if isinstance(result, Uncertain):
         trouble = Trouble(str(result), retry_after_s=result.retry_after_s)
         doubted = step(

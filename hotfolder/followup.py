@@ -12,6 +12,7 @@ from hotfolder.backends.base import (
     Receipt,
     Refused,
     Uncertain,
+    fault_in_words,
 )
 from hotfolder.delivery import Step, Trouble, received, refused, step, trouble_of
 from hotfolder.model import Answer, Journey, State
@@ -62,7 +63,7 @@ def ask_progress_of(backend: Backend, asked: Sequence[tuple[Journey, Parcel]]) -
     try:
         return list(backend.follow_up_many(pairs))
     except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
-        return [_surprising(surprise)] * len(pairs)
+        return [CannotTell(fault_in_words(surprise))] * len(pairs)
 
 
 def _receipt(journey: Journey) -> Receipt:
@@ -115,11 +116,7 @@ def _asked(question: Callable[[], Receipt | None]) -> Told:
     except (DeliveryError, CannotTell) as known:
         return known
     except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
-        return _surprising(surprise)
-
-
-def _surprising(surprise: Exception) -> CannotTell:
-    return CannotTell(f"the program failed: {type(surprise).__name__}: {surprise}")
+        return CannotTell(fault_in_words(surprise))
 
 
 def progressed(journey: Journey, told: Told, wait_for: str, now: float) -> Step | Trouble | None:

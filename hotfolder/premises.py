@@ -304,7 +304,7 @@ def _service(settings: Settings, name: str) -> Iterator[Finding]:
     connection = settings.connections[name]
     queues = [q for q in settings.queues.values() if q.connection == name]
     ids = tuple(dict.fromkeys(one for queue in queues for one in settings.service_ids(queue)))
-    backend = open_backend(connection.model_copy(update={"limits": settings.limits_of(connection)}))
+    backend = open_backend(settings.limited(connection))
     try:
         yield Finding(True, f"connection {name}: {connection.backend} at {connection.base_url}")
         for finding in backend.check(ids):

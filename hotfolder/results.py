@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from hotfolder import spool
-from hotfolder.backends.base import Backend, CannotTell, DeliveryError, Parcel, Receipt
+from hotfolder.backends.base import Backend, CannotTell, DeliveryError, Parcel, Receipt, fault_in_words
 from hotfolder.model import Beside, Journey
 
 PATTERN = "{name}.annotations.json"
@@ -69,7 +69,7 @@ def fetch(
     except (DeliveryError, CannotTell) as known:
         return known
     except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is no answer
-        return CannotTell(f"the program failed: {type(surprise).__name__}: {surprise}")
+        return CannotTell(fault_in_words(surprise))
     return None if there else CannotTell("the service has none")
 
 

@@ -26,6 +26,11 @@ PROCESSED = "processed"
 PDF, JPEG, PNG, TIFF = "application/pdf", "image/jpeg", "image/png", "image/tiff"
 
 
+def fault_in_words(surprise: Exception) -> str:
+    """Return what is said of a failure that no contract names."""
+    return f"the program failed: {type(surprise).__name__}: {surprise}"
+
+
 class DeliveryError(Exception):
     """Common base of the four ways to fail; `str()` is one sentence for people, without secrets."""
 

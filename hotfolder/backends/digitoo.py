@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import IO, ClassVar
 from urllib.parse import quote
 
-from hotfolder.backends import bodies, callbacks, digitoo_documents, digitoo_list
+from hotfolder.backends import bodies, callbacks, digitoo_list
 from hotfolder.backends.answers import Secrets
 from hotfolder.backends.base import (
     JPEG,
@@ -30,7 +30,7 @@ from hotfolder.backends.channel import Channel, Credentials, Token, log_in, reve
 from hotfolder.backends.digitoo_documents import Documents
 from hotfolder.backends.moments import moment
 from hotfolder.backends.pace import Pace
-from hotfolder.backends.paths import values
+from hotfolder.backends.paths import numbers_of, values
 from hotfolder.backends.policy import Judge, Profile
 from hotfolder.backends.wire import Wire
 from hotfolder.settings import DigitooConnection
@@ -134,7 +134,7 @@ class Digitoo(Backend):
 
     def follow_up(self, receipt: Receipt, parcel: Parcel) -> Receipt:
         """Ask the document for its status where that is waited for; else the yes to the upload was final."""
-        known = digitoo_documents.numbers_of(receipt.remote)
+        known = numbers_of(receipt.remote)
         if known and parcel.wait_for == PROCESSED:
             return self._documents.followed(receipt)
         return replace(receipt, final=True, document_ids=known or receipt.document_ids)

@@ -12,8 +12,7 @@ from hotfolder.backends.base import Receipt
 from hotfolder.backends.channel import Channel
 from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
-from hotfolder.backends.paths import last_segment
-from hotfolder.model import Remote
+from hotfolder.backends.paths import numbers_of
 
 STATUS_PATHS = ("data.status", "status")
 DONE = frozenset({"ready-to-export", "exporting", "exported"})
@@ -83,11 +82,6 @@ class Documents:
 def spelt(status: str) -> str:
     """Return a status as the wire spells it, whichever way it is written (`Ready to export`)."""
     return re.sub(r"[\s_]+", "-", status.strip()).lower()
-
-
-def numbers_of(remote: Remote) -> tuple[str, ...]:
-    """Return the ids of the documents that are known."""
-    return tuple(last_segment(one) for one in remote.documents)
 
 
 def _path(number: str) -> str:

@@ -28,10 +28,10 @@ from hotfolder.backends.base import (
 )
 from hotfolder.backends.bodies import Body, Field, File
 from hotfolder.backends.channel import Channel, Credentials, Token, reveal
-from hotfolder.backends.docdigitizer_documents import Documents, numbers_of
+from hotfolder.backends.docdigitizer_documents import Documents
 from hotfolder.backends.moments import iso, moment
 from hotfolder.backends.pace import Pace
-from hotfolder.backends.paths import as_text, last_segment
+from hotfolder.backends.paths import as_text, last_segment, numbers_of
 from hotfolder.backends.policy import Judge, Profile, Verdict
 from hotfolder.backends.wire import Wire
 from hotfolder.model import Remote

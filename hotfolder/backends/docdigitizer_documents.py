@@ -12,7 +12,7 @@ from hotfolder.backends.channel import Channel
 from hotfolder.backends.docdigitizer_links import kept, path_of
 from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
-from hotfolder.backends.paths import last_segment
+from hotfolder.backends.paths import numbers_of
 from hotfolder.model import Remote
 
 STATUS_PATHS = (
@@ -106,8 +106,3 @@ class Documents:
         # A document's links name it; those of a list or of another document that stood there before do not.
         yield from (path for path in linked if path is not None and number in map(unquote, path.split("/")))
         yield f"{urlsplit(self._base_url).path}/api/v1{mine}"
-
-
-def numbers_of(remote: Remote) -> tuple[str, ...]:
-    """Return the ids of the documents that are known."""
-    return tuple(last_segment(one) for one in remote.documents)

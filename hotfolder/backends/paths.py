@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from hotfolder.model import Remote
+
 HEADER = "header:"
 
 
@@ -74,3 +76,8 @@ def _step(step: str, found: Iterable[Any]) -> Iterator[Any]:
             yield inner
         elif isinstance(inner, list):
             yield from inner
+
+
+def numbers_of(remote: Remote) -> tuple[str, ...]:
+    """Return the ids of the documents that are known."""
+    return tuple(map(last_segment, remote.documents))

@@ -16,7 +16,7 @@ from hotfolder.backends.base import PROCESSED, DeliveryError, Parcel, Receipt, U
 from hotfolder.backends.channel import NOT_THERE, Channel
 from hotfolder.backends.findings import Findings, Sink
 from hotfolder.backends.moments import iso
-from hotfolder.backends.paths import as_text, last_segment, texts
+from hotfolder.backends.paths import as_text, last_segment, numbers_of, texts
 from hotfolder.backends.policy import Judge
 from hotfolder.model import Remote
 
@@ -258,7 +258,7 @@ def _own_numbers(remote: Remote) -> list[str]:
 
 
 def _named(receipt: Receipt) -> Receipt:
-    return replace(receipt, document_ids=tuple(map(last_segment, receipt.remote.documents)))
+    return replace(receipt, document_ids=numbers_of(receipt.remote))
 
 
 class _Recent:

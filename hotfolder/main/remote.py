@@ -69,9 +69,7 @@ def _listed(settings: "Settings", name: str, limit: int) -> "list[Listed]":
     from hotfolder.backends import open_backend  # noqa: PLC0415
 
     queue = settings.queues[name]
-    connection = settings.connection_of(queue)
-    limited = connection.model_copy(update={"limits": settings.limits_of(connection)})
-    with closing(open_backend(limited)) as backend:
+    with closing(open_backend(settings.limited(settings.connection_of(queue)))) as backend:
         return list(islice(backend.documents(settings.service_queue(queue)[0], limit), limit))
 
 

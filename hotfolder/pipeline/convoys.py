@@ -9,7 +9,7 @@ from typing import Any
 from loguru import logger
 
 from hotfolder.backends.base import Backend, Parcel
-from hotfolder.delivery import Step, hand_over_together, sending, unsent
+from hotfolder.delivery import Step, Tried, hand_over_together, sending, unsent
 from hotfolder.kinship import Known
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.batching import LOOKS_S
@@ -163,17 +163,16 @@ class Convoys:
         if sent:
             clock = self._means.clock
             tried = await self._crew.on_wire(lambda: hand_over_together(self._backend, parcels, clock))
-            answers = [
-                self._way.safely(line, journey, self._way.take_answer(line, journey, one, told=number > 0))
-                for number, (journey, one) in enumerate(zip(sent, tried, strict=True))
-            ]
             claimed.clear()
-            await answers[
-                0
-            ]  # its trouble is that of all: the gates close once, before the others come to them
-            await asyncio.gather(*answers[1:])
+            (first, its), *others = zip(sent, tried, strict=True)
+            # Its trouble is that of all: the gates close once, before the others come to them.
+            await self._answered(line, first, its, told=False)
+            await asyncio.gather(*(self._answered(line, other, one, told=True) for other, one in others))
         for found, journey in settled:
             await self._way.safely(line, journey, self._way.go(line, found, journey))
+
+    async def _answered(self, line: Line, sent: Journey, tried: Tried, *, told: bool) -> None:
+        await self._way.safely(line, sent, self._way.take_answer(line, sent, tried, told=told))
 
     def _placed(
         self, line: Line, claimed: Claimed, known: list[Known]

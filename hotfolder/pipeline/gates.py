@@ -4,7 +4,7 @@ import random
 
 from loguru import logger
 
-from hotfolder.backends.base import Backend, DeliveryError, Scope, Unauthorized, Unavailable
+from hotfolder.backends.base import Backend, DeliveryError, Scope, Unauthorized, Unavailable, fault_in_words
 from hotfolder.delivery import Trouble
 from hotfolder.model import Clock
 from hotfolder.pipeline.line import Line
@@ -105,6 +105,6 @@ def probe(backend: Backend, queue_ids: tuple[str, ...]) -> DeliveryError | None:
     except DeliveryError as problem:
         return problem
     except Exception as surprise:  # noqa: BLE001 — a fault in reading an answer is trouble, not an end
-        return Unavailable(f"the program failed: {type(surprise).__name__}: {surprise}")
+        return Unavailable(fault_in_words(surprise))
     bad = [f.text for f in findings if not f.ok]
     return Unauthorized("; ".join(bad), scope=Scope.QUEUE) if bad else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import inf
 
 from hotfolder.backends.base import Backend
-from hotfolder.backends.paths import last_segment
+from hotfolder.backends.paths import numbers_of
 from hotfolder.model import Clock, Journey, State
 from hotfolder.pipeline.errands import Errand, Errands
 from hotfolder.pipeline.line import Line
@@ -59,7 +59,7 @@ class Rounds:
         if not self._numbers or now < self._hurries_at:
             return max(self._hurries_at - now, 0.0) if self._numbers else inf
         accepted = [j for line in lines for j in line.carried.values() if j.state is State.ACCEPTED]
-        about = {j.upload_id for j in accepted if not self._numbers.isdisjoint(_numbers(j))}
+        about = {j.upload_id for j in accepted if not self._numbers.isdisjoint(numbers_of(j.remote))}
         self._hurries_at, self._numbers = now + _TICK_S, set()
         self._told = about | (self._told & {j.upload_id for j in accepted})
         for errands in (self._alone, self._shared) if about else ():
@@ -88,8 +88,3 @@ class Rounds:
             self._next_shared_at = now if len(asked) == _MOST_AT_ONCE else now + _TICK_S
             return asked
         return [self._alone.pop()] if alone is not None and alone <= now else []
-
-
-def _numbers(journey: Journey) -> tuple[str, ...]:
-    """Return what the service calls an accepted document."""
-    return tuple(map(last_segment, journey.remote.documents))

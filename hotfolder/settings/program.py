@@ -105,6 +105,10 @@ class Settings(Section):
         """Return a connection's own limits, else the common ones."""
         return connection.limits or self.limits
 
+    def limited(self, connection: ConnectionSection) -> ConnectionSection:
+        """Return a connection with the limits that hold for it written into it."""
+        return connection.model_copy(update={"limits": self.limits_of(connection)})
+
     def service_queue(self, queue: Queue) -> tuple[str | None, str]:
         """Return the service's id of a queue, and which setting named it: `override` or `queue`."""
         connection = self.connection_of(queue)
