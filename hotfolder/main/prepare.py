@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -30,11 +31,12 @@ def init(directory: Path) -> None:
 @click.pass_context
 def check(context: click.Context, config: Path | None, online: bool) -> None:  # noqa: FBT001
     """Check configuration, folders, rename and events, limits, clock and free space."""
+    from hotfolder.notices.rehearsal import examine  # noqa: PLC0415
     from hotfolder.premises import examine_all  # noqa: PLC0415
 
     settings = load(context, config)
     bad = 0
-    for finding in examine_all(settings, dict(os.environ), online=online):
+    for finding in chain(examine_all(settings, dict(os.environ), online=online), examine(settings)):
         bad += not finding.ok
         click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.text}")
     sys.exit(1 if bad else 0)

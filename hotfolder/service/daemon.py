@@ -16,6 +16,8 @@ from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
 from hotfolder.model import FINAL, Clock, State
+from hotfolder.notices.desk import Desk
+from hotfolder.notices.rehearsal import this_machine
 from hotfolder.pipeline import Line
 from hotfolder.service.orders import Orders
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
@@ -54,6 +56,7 @@ class Service:
         self._reload = asyncio.Event()
         self.works: Works | None = None
         self._front: Front | None = None
+        self._desk: Desk | None = None
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -69,11 +72,16 @@ class Service:
         self._begin(self.settings)
         front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), self._well)
         await asyncio.to_thread(front.apply, self.settings)
+        desk = self._desk = Desk(self.journal, self._clock, lambda: self._works().lanes, this_machine())
+        desk.apply(self.settings)
+        telling = asyncio.get_running_loop().create_task(desk.run())
         try:
             await self._until_stopped()
             self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((self.settings.grace_s + 5) * 1e6)}")
             return await self._works().stop(self.settings.grace_s)
         finally:
+            telling.cancel()
+            await desk.close()
             control.close()
             await asyncio.to_thread(front.close)
             self._end()
@@ -100,6 +108,8 @@ class Service:
         What was on its way is cut off, or uncertain, and the service is asked about it: recovery sees to that.
         """
         logger.warning("a request outlived the grace period; the program starts itself anew")
+        if self._desk is not None:
+            self._desk.leave()
         self.journal.close()
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
@@ -175,7 +185,8 @@ class Service:
     def _report(self) -> dict[str, Any]:
         reader = self.journal.reader
         report = status.report(self._works().lanes, reader.tallies(), self._clock.wall())
-        return status.with_news(report, reader)
+        told = self._desk.report() if self._desk else {}
+        return {**status.with_news(report, reader), "notices": told}
 
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
@@ -195,6 +206,8 @@ class Service:
             self._begin(settings, first=False)
             if self._front is not None:
                 await asyncio.to_thread(self._front.apply, settings)
+            if self._desk is not None:
+                self._desk.apply(settings)
             logger.info("the configuration was read anew")
         self._notifier.tell("READY=1", f"STATUS={self._summary()}")
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news retry schedule states
+allocator checks connector news retry schedule states troubles
 backends.pace
 sidecar spool settings journal logs systemd unixsocket backends.base
 attendants companions results
@@ -28,6 +28,7 @@ filing followup settlement
 batches
 audit pipeline premises recovery redelivery retention
 status web
+notices
 service
 main
 __main__
@@ -42,7 +43,8 @@ APART = "sandbox"
 
 LIBRARIES = {
     "watchdog": ["arrivals.watch"],
-    "httpx": ["backends.wire"],
+    "httpx": ["backends.wire", "notices.post"],
+    "smtplib": ["notices.mail"],
     "sqlite3": ["journal"],
     "yaml": ["settings.yaml_source", "sandbox.faults"],
     "ctypes": ["allocator", "spool"],
@@ -78,6 +80,11 @@ PURE = [
     "sidecar",
     "connector",
     "kinship",
+    "troubles",
+    "notices.deciding",
+    "notices.dispatch",
+    "notices.letters",
+    "notices.usual",
     "checks",
     "arrivals.entries",
     "arrivals.inbox",
