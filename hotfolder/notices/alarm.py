@@ -1,12 +1,11 @@
 """Tell trouble that cannot be written down first: the journal's own; and that a run did not end in good order."""
 
-from dataclasses import replace
+import uuid
 
-from hotfolder.notices.courier import Courier
 from hotfolder.notices.deciding import Memory, Rules
-from hotfolder.notices.letters import Letter
+from hotfolder.notices.letters import Sender, write
 from hotfolder.notices.observing import journal_trouble
-from hotfolder.notices.ways import NotSentError
+from hotfolder.notices.outbox import Outbox
 from hotfolder.troubles import Kind, Notice, Pending, Phase, Told, Trouble
 
 AGAIN_S = 600.0
@@ -18,36 +17,27 @@ LASTS_S = 30.0
 class Alarm:
     """Trouble of the journal, kept in memory alone until the journal can be written."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox, sender: Sender) -> None:
+        self._outbox = outbox
+        self._sender = sender
         self._since: float | None = None
         self._trouble: Trouble | None = None
         self._told: dict[str, float] = {}
         self._tried: dict[str, float] = {}
 
-    def raised(self, reason: str, rules: Rules, now: float) -> tuple[Trouble, list[str]]:
-        """Take note of the trouble; return it with the targets that are to be told now."""
-        if self._since is None:
-            self._since = now
-        trouble = self._trouble = replace(journal_trouble(reason, 0.0), since=self._since)
+    def raised(self, reason: str, rules: Rules, now: float) -> None:
+        """Take note of the trouble at a moment (seconds since 1970), and tell who is to be told of it."""
+        self._since = now if self._since is None else min(self._since, now)
+        trouble = self._trouble = journal_trouble(reason, self._since)
         if now - self._since < LASTS_S:
-            return trouble, []
-        due = [
-            name
-            for name, wish in rules.wishes.items()
-            if wish.wants(trouble)
-            and now - self._told.get(name, float("-inf")) >= rules.repeat_s
-            and now - self._tried.get(name, float("-inf")) >= AGAIN_S
-        ]
-        self._tried |= dict.fromkeys(due, now)
-        return trouble, due
-
-    async def send(self, courier: Courier, letter: Letter) -> None:
-        """Send a message that stands nowhere: after a restart it may be sent again."""
-        try:
-            await courier.carry(letter)
-        except NotSentError:
-            return  # the log has the trouble itself, and it is tried again
-        self._told[courier.target.name] = letter.at
+            return
+        for name, wish in rules.wishes.items():
+            told, tried = (moments.get(name, float("-inf")) for moments in (self._told, self._tried))
+            if wish.wants(trouble) and now - told >= rules.repeat_s and now - tried >= AGAIN_S:
+                self._tried[name] = now
+                row = Pending(0, name, Notice(Phase.BEGAN, trouble, now))
+                letter = write(uuid.uuid4().hex, [row], self._sender, now)
+                self._outbox.send_at_once(name, letter, self._told)
 
     def remembered(self, memory: Memory) -> Memory:
         """Return what was told with this trouble in it, so that its end is told."""
@@ -60,11 +50,6 @@ class Alarm:
     def over(self) -> None:
         """Forget it: the journal can be written, and knows."""
         self._since, self._trouble, self._told, self._tried = None, None, {}, {}
-
-
-def rows(trouble: Trouble, target: str, now: float) -> list[Pending]:
-    """Return trouble in the form in which letters are written."""
-    return [Pending(0, target, Notice(Phase.BEGAN, trouble, now))]
 
 
 def after(run: str, now: float) -> tuple[Trouble, ...]:

@@ -25,9 +25,11 @@ def fault(target: AppriseTarget) -> str | None:
         return MISSING
     try:
         url = revealed(target.url)
+        return None if _library().Apprise().add(url) else _unknown(url)
     except NotSentError as problem:
         return str(problem)
-    return None if _library().Apprise().add(url) else _unknown(url)
+    except Exception as surprise:  # noqa: BLE001 — whatever a plug-in does
+        return f"Apprise fails ({type(surprise).__name__})"
 
 
 def _unknown(url: str) -> str:
@@ -68,14 +70,17 @@ class Chat:
             text, title = _harmless(letter.text), _harmless(letter.subject)
             sent = known and sender.notify(text, title=title, body_format=apprise.NotifyFormat.TEXT)
         except Exception as surprise:  # noqa: BLE001 — whatever a plug-in does, and its words may hold what is secret
-            raise NotSentError(f"Apprise failed ({_scheme(url)}: {type(surprise).__name__})") from None
+            reason = f"Apprise failed ({_scheme(url)}: {type(surprise).__name__})"
+            raise NotSentError(reason, certain=False) from None
         finally:
             log.removeHandler(statuses)
         if not known:
             raise NotSentError(_unknown(url))
         if not sent:
             said = f", which answered {statuses.found[0]}" if statuses.found else ""
-            raise NotSentError(f"Apprise could not deliver it to the service ({_scheme(url)}){said}")
+            reason = f"Apprise could not deliver it to the service ({_scheme(url)}){said}"
+            refused = statuses.found[:1] in (["400"], ["413"], ["422"])
+            raise NotSentError(reason, certain=bool(statuses.found), content=refused)
         return None
 
 

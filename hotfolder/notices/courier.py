@@ -18,6 +18,7 @@ from hotfolder.settings import AppriseTarget, EmailTarget, Target, WebhookTarget
 
 FIRST_WAIT_S, LAST_WAIT_S = 30.0, 3600.0
 """Between two tries: soon enough for a mail server that restarts, seldom enough for one that is gone."""
+_REFUSALS = 3
 _SPARE_S = 5.0
 """What a thread gets beyond `timeout`, to come back by itself."""
 
@@ -42,6 +43,11 @@ class Courier:
     failures: int = 0
     not_before: float = 0.0
     """When it may be tried again (monotonic)."""
+    doubted: bool = True
+    """The message that was begun may have been taken: it must be repeated as it was. True at first: nobody knows
+    what an earlier run has done."""
+    refusals: int = 0
+    """How often in a row the target refused the message itself."""
     trouble: str | None = None
     """Why the last message was not taken, None where it was."""
     running: Future[str | None] | None = None
@@ -67,21 +73,31 @@ class Courier:
             async with asyncio.timeout(limit_s):
                 await ended.wait()
         except TimeoutError:
-            raise NotSentError(f"it has not answered within {limit_s:g} s, and still hangs") from None
+            raise NotSentError(
+                f"it has not answered within {limit_s:g} s, and still hangs", certain=False
+            ) from None
         return job.result()
 
-    def failed(self, reason: str, now: float) -> bool:
+    @property
+    def brief(self) -> bool:
+        """Tell whether the next message must do without names and foreign words, which may be what is refused."""
+        return self.refusals >= _REFUSALS
+
+    def failed(self, problem: NotSentError, now: float) -> bool:
         """Take note of a failure at a moment (monotonic); tell whether its reason is new."""
         self.failures += 1
+        self.doubted = self.doubted or not problem.certain
+        self.refusals = self.refusals + 1 if problem.content else 0
         chance = random.random()  # noqa: S311 — jitter
         self.not_before = now + backoff(self.failures, FIRST_WAIT_S, LAST_WAIT_S, chance)
-        new = reason != self.trouble
-        self.trouble = reason
+        new = str(problem) != self.trouble
+        self.trouble = str(problem)
         return new
 
     def succeeded(self) -> bool:
         """Take note of a success; tell whether there was trouble before."""
         before, self.trouble, self.failures, self.not_before = self.trouble, None, 0, 0.0
+        self.doubted, self.refusals = False, 0
         return before is not None
 
 
@@ -96,7 +112,9 @@ def _in_thread(name: str, work: Callable[[], str | None]) -> Future[str | None]:
         except NotSentError as problem:
             job.set_exception(problem)
         except BaseException as surprise:  # noqa: BLE001 — its words may hold what is secret
-            job.set_exception(NotSentError(f"sending failed unexpectedly ({type(surprise).__name__})"))
+            job.set_exception(
+                NotSentError(f"sending failed unexpectedly ({type(surprise).__name__})", certain=False)
+            )
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return job

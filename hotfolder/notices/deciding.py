@@ -82,7 +82,7 @@ def decide(memory: Memory, facts: Facts, rules: Rules, now: float) -> Decision:
     for trouble in {trouble.key: trouble for trouble in facts.troubles}.values():
         told = memory.told.get(trouble.key)
         if told is None or told.over_at is not None or told.trouble.word != trouble.word:
-            shows[trouble.key] = since = memory.shows.get(trouble.key, now)
+            shows[trouble.key] = since = min(memory.shows.get(trouble.key, now), now)
             if now - since >= _lasting_s(trouble, told):
                 _begin(decision, trouble, told, rules, now)
         else:
@@ -153,7 +153,7 @@ def _absent(decision: Decision, told: Told, facts: Facts, rules: Rules, now: flo
         return
     if any((trouble.kind, queue) in facts.blind for queue in trouble.queues):
         return
-    if told.gone_since is None:
+    if told.gone_since is None or told.gone_since > now:  # then the clock was put back
         decision.changed[trouble.key] = replace(told, gone_since=now)
     elif now - told.gone_since >= WELL_S * 2.0**told.returns:
         decision.changed[trouble.key] = replace(told, over_at=now)

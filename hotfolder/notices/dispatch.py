@@ -56,17 +56,17 @@ def outdated(waiting: Iterable[Pending], now: float) -> list[Pending]:
     return [row for row in waiting if now - row.notice.at >= KEPT_S]
 
 
-def goes_at(waiting: Sequence[Pending], sent: Sequence[float], pace: Pace) -> float | None:
-    """Return when (seconds since 1970) the next message of one target is due, None where nothing waits.
+def is_due(waiting: Sequence[Pending], sent: Sequence[float], pace: Pace, now: float) -> bool:
+    """Tell whether the next message of one target is to go.
 
-    `sent` are the moments of its messages of the last day, in order.
+    `sent` are the moments of its messages of the last day, in order; all in seconds since 1970. What lies in the
+    future is a clock that was put back: it keeps nothing waiting.
     """
-    if not waiting:
-        return None
     if any(row.letter is not None for row in waiting):
-        return 0.0  # it was begun: it is repeated until it is taken
-    due = min(row.notice.at + _gathers_s(row, sent, pace) for row in waiting)
-    return max(due, _free_at(sent, pace))
+        return True  # it was begun: it is repeated until it is taken
+    past = [moment for moment in sent if moment <= now]
+    gathered = any(not 0 <= now - row.notice.at < _gathers_s(row, past, pace) for row in waiting)
+    return gathered and now >= _free_at(past, pace)
 
 
 def _gathers_s(row: Pending, sent: Sequence[float], pace: Pace) -> float:
@@ -90,4 +90,4 @@ def batch(waiting: Sequence[Pending]) -> list[Pending]:
 
 def is_last(sent: Sequence[float], pace: Pace, now: float) -> bool:
     """Tell whether the limit of an hour allows no further message after the next one."""
-    return sum(now - moment < HOUR_S for moment in sent) + 1 >= pace.at_most
+    return sum(0 <= now - moment < HOUR_S for moment in sent) + 1 >= pace.at_most

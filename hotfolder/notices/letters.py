@@ -107,6 +107,16 @@ def write(name: str, rows: Sequence[Pending], sender: Sender, now: float, remark
     return Letter(name, sender.host, now, _subject(groups, sender), text, shown, _number(rows) - len(shown))
 
 
+def write_briefly(name: str, rows: Sequence[Pending], sender: Sender, now: float) -> Letter:
+    """Write a message that only counts: for a target that refuses the words of the whole one."""
+    number = _number(rows)
+    text = (
+        f"There are {number} notices whose words this target does not take.\n\n"
+        f"`hotfolder status` on {sender.host}, and its log, show what they are about.\n"
+    )
+    return Letter(name, sender.host, now, f"[hotfolder {sender.host}] {number} notices", text, (), number)
+
+
 def last_remark(until: float, sender: Sender) -> str:
     """Return what the last message says that the limit of an hour allows."""
     until_then = _moment(until, sender.zoned)

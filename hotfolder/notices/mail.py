@@ -106,7 +106,10 @@ class Mail:
         try:
             refused = self._sent(self._message(letter), password)
         except smtplib.SMTPException as problem:
-            raise NotSentError(f"{where} {self._said(problem, password)}") from None
+            certain = not isinstance(problem, smtplib.SMTPServerDisconnected)
+            content = isinstance(problem, smtplib.SMTPDataError) and problem.smtp_code >= 500  # noqa: PLR2004 — RFC 5321
+            said = f"{where} {self._said(problem, password)}"
+            raise NotSentError(said, certain=certain, content=content) from None
         except ssl.SSLCertVerificationError as problem:
             raise NotSentError(
                 f"the certificate of {where} is not trusted ({problem.verify_message}); correct `host`, or set `ca_file`"
@@ -115,7 +118,8 @@ class Mail:
             raise NotSentError(f"{where} takes user and password in ASCII alone; these are not") from None
         except (OSError, ValueError) as problem:
             reason = blotted(getattr(problem, "strerror", None) or str(problem), self._secrets(password))
-            raise NotSentError(f"{where} cannot be used: {reason or type(problem).__name__}") from None
+            said = f"{where} cannot be used: {reason or type(problem).__name__}"
+            raise NotSentError(said, certain=not isinstance(problem, TimeoutError)) from None
         return f"{where} refused {', '.join(sorted(refused))}" if refused else None
 
     def _sent(self, message: EmailMessage, password: str | None) -> dict[str, Any]:
@@ -164,7 +168,8 @@ class Mail:
         if isinstance(problem, smtplib.SMTPResponseException):
             what = "refuses the log-in" if isinstance(problem, smtplib.SMTPAuthenticationError) else "says"
             return f"{what}: {problem.smtp_code} {blotted(_text(problem.smtp_error), secrets)}"
-        return f"broke off: {blotted(str(problem), secrets)}"
+        broke_off = isinstance(problem, smtplib.SMTPServerDisconnected)
+        return f"{'broke off' if broke_off else 'cannot do that'}: {blotted(str(problem), secrets)}"
 
     def _secrets(self, password: str | None) -> tuple[str, ...]:
         if password is None:

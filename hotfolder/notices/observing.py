@@ -16,6 +16,8 @@ from hotfolder.troubles import Kind, Trouble
 
 LASTS_S = 30.0
 """A queue that is in trouble for less than this is not worth a message; at most `group`."""
+DOCUMENTS_S = 10.0
+"""Between two looks at all documents of a queue: there may be a hundred thousand."""
 _MOST_EACH = 500
 """Documents of one queue that are named one by one; more of them say nothing new."""
 
@@ -28,6 +30,8 @@ class Watched:
     """Since when each queue has been taking documents without a break that is meant."""
     troubles: dict[str, float] = field(default_factory=dict)
     """Since when each trouble shows."""
+    documents: dict[str, tuple[float, tuple[Trouble, ...]]] = field(default_factory=dict)
+    """What is wrong with the documents of each queue, and when that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def look(lanes: Sequence[Lane], watched: Watched, moment: Moment) -> Facts:
                 continue
             _note_open(line, watched, moment.now)
             found += _of_queue(lane, line, moment)
-            found += _of_documents(line, moment, watched.open_since.get(name))
+            found += _documents(line, watched, moment)
             found += _quiet(line, moment)
             if line.drop.offline or line.rests:
                 blind |= {(Kind.QUIET, name), (Kind.STUCK, name)}
@@ -166,6 +170,16 @@ _ADVICE = {
 }
 
 
+def _documents(line: Line, watched: Watched, moment: Moment) -> tuple[Trouble, ...]:
+    """Return what is wrong with the documents of a queue; all of them are looked at, so not at every look."""
+    name = line.queue.name
+    at, found = watched.documents.get(name, (float("-inf"), ()))
+    if not 0 <= moment.now - at < DOCUMENTS_S:
+        found = tuple(_of_documents(line, moment, watched.open_since.get(name)))
+        watched.documents[name] = moment.now, found
+    return found
+
+
 def _of_documents(line: Line, moment: Moment, open_since: float | None) -> Iterator[Trouble]:
     name = line.queue.name
     held = (j for j in line.carried.values() if j.held)
@@ -187,7 +201,7 @@ def _of_documents(line: Line, moment: Moment, open_since: float | None) -> Itera
             f"stalled {journey.upload_id}", line, place_in_words(journey), what, advice, journey.claimed_at
         )
     for lost in islice(line.missing, _MOST_EACH):
-        advice = f"look for it, put it back as `hotfolder why {lost}` says, and restart the service"
+        advice = "look for it; the log says under which name it belongs into the work folder; then restart the service"
         yield _stuck(f"missing {name}/{lost}", line, lost, "it is missing from the work folder", advice, 0.0)
     for left in islice(line.stuck, _MOST_EACH):
         advice = "look at it in the work folder .hotfolder; `hotfolder audit` says more"
@@ -281,3 +295,9 @@ def journal_trouble(reason: str, since: float) -> Trouble:
         "the journal can be written again",
         since,
     )
+
+
+def newest(line: Line) -> float:
+    """Return when (seconds since 1970) the youngest document in a drop folder was first seen; 0 where none lies there."""
+    entries = line.drop.inbox.entries.values()
+    return max((entry.seen_at for entry in entries if not entry.rule), default=0.0)

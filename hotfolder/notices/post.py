@@ -81,11 +81,18 @@ class Post:
             try:
                 status = self._status(url, headers, content, scissors)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as problem:
-                raise NotSentError(_reason(problem, host, target.timeout_s, cut=scissors.cut)) from None
+                reason = _reason(problem, host, target.timeout_s, cut=scissors.cut)
+                certain = isinstance(
+                    problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.LocalProtocolError
+                )
+                raise NotSentError(reason, certain=certain) from None
         if 200 <= status < 300:  # noqa: PLR2004 — the classes of RFC 9110 §15
             return None
         moved = "; redirects are not followed, give the address it leads to" if 300 <= status < 400 else ""  # noqa: PLR2004
-        raise NotSentError(f"the receiver at {host} answered {status}{moved}")
+        # 408 and 5xx: a proxy may have given up on a receiver that did take it.
+        certain = status < 500 and status != 408  # noqa: PLR2004 — see above
+        answered = f"the receiver at {host} answered {status}{moved}"
+        raise NotSentError(answered, certain=certain, content=status in {400, 413, 415, 422})
 
     def _status(self, url: str, headers: dict[str, str], content: bytes, scissors: _Scissors) -> int:
         target = self._target

@@ -20,6 +20,13 @@ _SHORTEST = 4
 class NotSentError(Exception):
     """A message was not taken; `str()` says why, on one line, without secrets."""
 
+    def __init__(self, reason: str, *, certain: bool = True, content: bool = False) -> None:
+        super().__init__(reason)
+        self.certain = certain
+        """False: it may have been taken, and nobody said so."""
+        self.content = content
+        """True: this message is refused, and another one might be taken."""
+
 
 class Way(Protocol):
     """How messages reach one target."""

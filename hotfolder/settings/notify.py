@@ -33,6 +33,12 @@ def _mailboxes(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _some(value: Any) -> Any:
+    if value == []:
+        raise ValueError("is empty, and nothing would be told; leave it out, and everything is")
+    return value
+
+
 def _host(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise ValueError("expected a host's name or address, such as mail.acme.example")
@@ -82,7 +88,7 @@ class Target(Section):
 
     name: SkipJsonSchema[str] = Field(alias=NAME_KEY)
     """What the configuration calls it."""
-    about: tuple[Subject, ...] = tuple(Kind)
+    about: Annotated[tuple[Subject, ...], BeforeValidator(_some)] = tuple(Kind)
     """What it is told: queue, delivery, failed, stuck, quiet, program."""
     queues: tuple[Text, ...] = ()
     """Queues that it is told about; empty: all. Trouble of the program itself concerns every target."""

@@ -69,7 +69,10 @@ def explain(error: ErrorDetails, document: Document) -> Problem:
 def _value(document: Document, path: KeyPath) -> Any:
     value: Any = document.value
     for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+        if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
