@@ -11,7 +11,8 @@ demo: $(VENV)/run.stamp   ## the whole journey on real files, against a sandbox 
 	$(BIN)/hotfolder demo
 
 test: $(VENV)/dev.stamp   ## all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not booted"
+	$(BIN)/python -m pytest -n 2 -m booted tests/booted
 
 check: $(VENV)/dev.stamp  ## format, lint, types, layers, docs, units
 	$(BIN)/ruff format --check .

@@ -67,11 +67,6 @@ class Machine:
     def __exit__(self, *_: object) -> None:
         self.switch_off()
 
-    @property
-    def disk(self) -> Path:
-        """Return where files that the machine wrote lie, as seen from outside."""
-        return self.state / "disk" / "upper"
-
     def boot(self) -> None:
         """Start it, and wait until systemd has reached its target."""
         self.state.mkdir(parents=True, exist_ok=True)
@@ -103,6 +98,10 @@ class Machine:
             self._outside.terminate()
         self._outside.wait(timeout=60)
         self._outside = self._first = None
+
+    def reach(self, path: str) -> Path:
+        """Return the way from outside to a path of the machine, while it runs."""
+        return Path(f"/proc/{self._first}/root{path}")
 
     def command(self, *words: str | Path) -> list[str]:
         """Return the command that runs another one in the machine."""
