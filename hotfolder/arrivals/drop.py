@@ -57,6 +57,7 @@ class DropFolder:
         self.last_scan: float | None = None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_learned: Callable[[float], object] = lambda _: None
+        self.on_scanned: Callable[[float], None] = lambda _: None
         self.open: Callable[[str], spool.Folders] = spool.Folders
         """Opens the folder at a path, in a thread; raises OSError where it is not to be used."""
         self.admit: Callable[[spool.Folders], None] = lambda _: None
@@ -199,7 +200,7 @@ class DropFolder:
             folders = self._need_folders()
         else:
             await self.ears.mend(folders)
-        self._rescan = False
+        self._rescan, began = False, self._clock.monotonic()
         self._hinted.clear()
         self._subtrees.clear()
         self.ears.miss_canary()
@@ -214,6 +215,7 @@ class DropFolder:
             self._subtrees |= await self.ears.listen_to(folders, subfolders)
         self.last_scan = self._clock.wall()
         self.scans += 1
+        self.on_scanned(self._clock.monotonic() - began)
         interval = (
             self.habits.rescan_s if self.ears.hearing else min(self.habits.interval_s, self.habits.rescan_s)
         )
@@ -266,11 +268,8 @@ class DropFolder:
 
     def learned(self) -> None:
         """Say and remember that the settle window grew."""
-        logger.info(
-            "queue {}: a writer came back; files must now be quiet for {:.1f} s",
-            self.habits.name,
-            self.inbox.window_s,
-        )
+        text = "queue {}: a writer came back; files must now be quiet for {:.1f} s"
+        logger.info(text, self.habits.name, self.inbox.window_s)
         self.on_learned(self.inbox.window_s)
 
     def _folders_in(self, found: list[scan.Seen | scan.Unseen]) -> set[bytes]:

@@ -90,6 +90,10 @@ class Lane:
         line.carried[journey.upload_id] = journey
         self._carriage.route(line, journey)
 
+    def observe(self, on_paused: Callable[[list[Line]], None]) -> None:
+        """Have somebody told which queues the program pauses or stops by itself; it must not raise."""
+        self._carriage.on_paused = on_paused
+
     @property
     def gate(self) -> Gate:
         """Return the connection's gate."""

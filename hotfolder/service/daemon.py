@@ -15,9 +15,11 @@ from loguru import logger
 from hotfolder import spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
+from hotfolder.metrics import Counts
 from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Line
 from hotfolder.service.orders import Orders
+from hotfolder.service.showing import views_of
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
@@ -48,6 +50,8 @@ class Service:
         self._lock = lock_state(settings.state_dir)
         self.journal = opened_journal(settings.state_dir, self._clock.wall())
         self._run = uuid.uuid4().hex
+        self._counts = Counts()
+        self.journal.on_commit = self._counts.committed
         self.journal.begin_run(self._run, self._clock.wall()).result()
         self._notifier = Notifier(environ)
         self._stop = asyncio.Event()
@@ -67,7 +71,8 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
-        front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), self._well)
+        views = views_of(self._works, self._well, self._report, self._counts)
+        front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), views)
         await asyncio.to_thread(front.apply, self.settings)
         try:
             await self._until_stopped()
@@ -111,6 +116,9 @@ class Service:
         for lane in self.works.lanes:
             if (same := before.get(lane.connection.name)) is not None:
                 lane.goes_on(same)
+        self.works.observe(self._counts)
+        callers = [name for name, connection in settings.connections.items() if connection.webhook]
+        self._counts.keep(settings.queues, callers, self._clock.wall())
         self.works.start()
 
     def _works(self) -> Works:
@@ -184,11 +192,13 @@ class Service:
             settings = load_settings(self.settings.source, self._environ)
         except SettingsError as problem:
             logger.error("the new configuration is refused, the old one stays:\n{}", problem)
+            self._counts.refuse()
             settings = None
         if settings is not None and settings.state_dir != self.settings.state_dir:
             logger.error(
                 "the new configuration is refused: `state_dir` cannot change while the service runs; restart it"
             )
+            self._counts.refuse()
         elif settings is not None:
             if not await self._works().stop(self.settings.grace_s):
                 self._start_anew()

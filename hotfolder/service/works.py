@@ -21,6 +21,7 @@ from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
+from hotfolder.metrics import Counts
 from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
 from hotfolder.recovery import Site, recover
@@ -138,6 +139,13 @@ class Works:
             self._tasks += map(self._task, loops)
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
+
+    def observe(self, counts: Counts) -> None:
+        """Have everything counted that happens from now on."""
+        self.recorder.on_arrow = counts.arrow
+        for lane, line in self.lines():
+            line.drop.on_scanned = partial(counts.scanned, line.queue.name)
+            lane.observe(lambda lines: counts.paused(one.queue.name for one in lines))
 
     def heard(self, connection: str, document_id: str) -> None:
         """Take note that a service told something of a document by itself."""

@@ -12,7 +12,7 @@ ROWS = """
 model
 allocator checks connector news retry schedule states
 backends.pace
-sidecar spool settings journal logs systemd unixsocket backends.base
+sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants companions results
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
@@ -53,6 +53,8 @@ LIBRARIES = {
     "python_multipart": ["sandbox.multipart"],
     "click": ["main"],
     "rich": ["main"],
+    "prometheus_client": ["metrics"],
+    "ssl": ["backends.wire", "web.tls", "web.server"],
 }
 """Library → the modules (or packages) that alone import it."""
 
@@ -82,6 +84,7 @@ PURE = [
     "arrivals.entries",
     "arrivals.inbox",
     "arrivals.pairing",
+    "metrics.facts",
 ]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 
