@@ -55,7 +55,7 @@ class _Everything:
     store: Store | None
 
     def collect(self) -> Iterator[Metric]:
-        yield _info("hotfolder_build_info", "The program.", {"version": __version__})
+        yield _info("hotfolder_build_info", "The version of the program; always 1.", {"version": __version__})
         text = "Whether the documents' event loop told its state in time."
         yield _plain("hotfolder_loop_answers", text, self.facts is not None)
         yield from self.counts.collect()

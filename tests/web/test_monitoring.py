@@ -1,91 +1,28 @@
 """What monitoring is told, over real sockets: to whom, how much, and nothing more."""
 
-import asyncio
 import http.client
 import json
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import trustme
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_plain
 
 from hotfolder.journal import Journal, JournalError
 from hotfolder.metrics import Facts
-from hotfolder.settings import Http, Settings, load_settings
 from hotfolder.settings.secrets import EnvironmentSecret
-from hotfolder.web import Front, guests
+from hotfolder.web import guests
 from hotfolder.web import monitoring as module
 from hotfolder.web import server as serving
 from hotfolder.web.guests import Guests
 from tests.builders import DEADLINE_S, wait_until
 from tests.web.sights import Seen, queue_facts
-from tests.web.test_tls import laid_out
-
-TOKEN = "t0ken-that-nobody-guesses"
-PATHS = ["/healthz", "/readyz", "/metrics", "/api/status"]
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Daemon:
-    """A web server whose documents' loop runs in a thread of its own, as that of a daemon does."""
-
-    def __init__(self, top: Path, journal: Journal, seen: Seen) -> None:
-        self.seen = seen
-        self._top, self._journal = top, journal
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
-        self.front = asyncio.run_coroutine_threadsafe(self._make(), self.loop).result(DEADLINE_S)
-
-    async def _make(self) -> Front:
-        return Front(self._journal, lambda *_: None, self.seen.views())
-
-    def settings(self, **http: Any) -> Settings:
-        """Return a configuration whose web server is set so."""
-        config = self._top / "config.yaml"
-        config.write_text(
-            f"state_dir: {self._top}\nconnections: {{g: {{backend: digitoo, token: x}}}}\n"
-            f"queues: {{q: {{connection: g, queue_id: 1, folder: {self._top}/q}}}}\n"
-        )
-        made = load_settings(config, {})
-        return made.model_copy(update={"http": Http(listen=http.pop("listen", "127.0.0.1:0"), **http)})
-
-    def apply(self, **http: Any) -> None:
-        """Have the web server listen so."""
-        self.front.apply(self.settings(**http))
-        wait_until(lambda: self.front.port, "it listens")
-
-    def ask(
-        self, path: str, method: str = "GET", tls: ssl.SSLContext | None = None, **headers: str
-    ) -> Answer:
-        """Make one request; names of headers are written with _ for -."""
-        port = self.front.port or 0
-        line = (
-            http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_S, context=tls)
-            if tls
-            else http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-        )
-        try:
-            line.request(method, path, headers={n.replace("_", "-"): v for n, v in headers.items()})
-            answer = line.getresponse()
-            return answer.status, {n.lower(): v for n, v in answer.getheaders()}, answer.read()
-        finally:
-            line.close()
-
-    def close(self) -> None:
-        """End it."""
-        self.front.close()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(DEADLINE_S)
-        self.loop.close()
+from tests.web.watchmen import PATHS, TOKEN, Daemon, told
 
 
 @pytest.fixture
@@ -94,11 +31,6 @@ def daemon(tmp_path: Path, journal: Journal) -> Iterator[Daemon]:
     made = Daemon(tmp_path, journal, Seen())
     yield made
     made.close()
-
-
-def told(answer: Answer) -> Any:
-    """Return an answer's JSON."""
-    return json.loads(answer[2])
 
 
 # What is told ------------------------------------------------------------------------------------
@@ -208,125 +140,6 @@ def test_a_token_is_taken_at_a_reload(daemon: Daemon, logged: list[str]) -> None
     assert daemon.ask("/metrics")[0] == 401
     assert daemon.ask("/healthz")[0] == 200
     assert [line for line in logged if "nobody may ask" in line and "NOT_SET" in line]
-
-
-# Over TLS ----------------------------------------------------------------------------------------
-
-
-def client(authority: trustme.CA, own: trustme.CA | None = None) -> ssl.SSLContext:
-    """Return what a client trusts, with a certificate of `own` to show."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    if own is not None:
-        own.issue_cert("prometheus").configure_cert(context)
-    return context
-
-
-def test_mutual_tls(daemon: Daemon, tmp_path: Path) -> None:
-    """A certificate of the right authority opens everything; none opens the little; another one not even the door."""
-    authority, stranger = trustme.CA(), trustme.CA()
-    daemon.apply(tls=laid_out(tmp_path, authority))
-    shows, shows_none = client(authority, authority), client(authority)
-    for path in PATHS:
-        assert daemon.ask(path, tls=shows)[0] == 200
-    assert daemon.ask("/healthz", tls=shows_none)[0] == 200
-    assert told(daemon.ask("/readyz", tls=shows_none)) == {"status": "ready"}
-    assert daemon.ask("/metrics", tls=shows_none)[0] == 403
-    assert daemon.ask("/api/status", tls=shows_none)[0] == 403
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        daemon.ask("/healthz", tls=client(authority, stranger))
-    with pytest.raises((http.client.HTTPException, ConnectionError)):
-        daemon.ask("/healthz")
-
-
-def test_nothing_older_than_tls_1_2(daemon: Daemon, tmp_path: Path) -> None:
-    """A client that knows only what is broken gets no connection; one that knows 1.2 does."""
-    authority = trustme.CA()
-    daemon.apply(tls=laid_out(tmp_path, authority), token=TOKEN)
-    context = client(authority)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert daemon.ask("/healthz", tls=context)[0] == 200
-    context = client(authority)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning, match=r"TLSv1_1"):
-        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        daemon.ask("/healthz", tls=context)
-
-
-def test_certificate_and_token_are_both_asked_for(daemon: Daemon, tmp_path: Path) -> None:
-    """One of them alone does not do."""
-    authority = trustme.CA()
-    daemon.apply(tls=laid_out(tmp_path, authority), token=TOKEN)
-    bearer = {"Authorization": f"Bearer {TOKEN}"}
-    assert daemon.ask("/metrics", tls=client(authority, authority))[0] == 401
-    assert daemon.ask("/metrics", tls=client(authority), **bearer)[0] == 403
-    assert daemon.ask("/metrics", tls=client(authority, authority), **bearer)[0] == 200
-
-
-def test_certificates_are_renewed_at_a_reload(daemon: Daemon, tmp_path: Path, logged: list[str]) -> None:
-    """New files are taken, the same ones cut nobody off, broken ones leave the old in force and are said."""
-    old, new = trustme.CA(), trustme.CA()
-    tls = laid_out(tmp_path, old)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
-    daemon.apply(tls=tls, listen=listen)
-    shows = client(old, old)
-    kept = http.client.HTTPSConnection("127.0.0.1", daemon.front.port or 0, context=shows, timeout=DEADLINE_S)
-    kept.request("GET", "/healthz")
-    assert kept.getresponse().read()
-    daemon.apply(tls=tls, listen=listen)
-    kept.request("GET", "/healthz")
-    assert kept.getresponse().read(), "the same files cut nobody off"
-    kept.close()
-    whole = tls.certificate.read_bytes()
-    tls.certificate.write_bytes(whole[:100])
-    daemon.apply(tls=tls, listen=listen)
-    assert [line for line in logged if "keeps its old certificate" in line and "tls.crt" in line]
-    assert daemon.ask("/metrics", tls=shows)[0] == 200
-    laid_out(tmp_path, new)
-    daemon.apply(tls=tls, listen=listen)
-    assert daemon.ask("/metrics", tls=client(new, new))[0] == 200
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        daemon.ask("/metrics", tls=client(new, old))
-
-
-def test_a_broken_certificate_at_the_start_is_waited_for(
-    daemon: Daemon, tmp_path: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The daemon goes on without its web server, says why once, and listens as soon as the files are good."""
-    monkeypatch.setattr(serving, "_AGAIN_S", 0.05)
-    authority = trustme.CA()
-    tls = laid_out(tmp_path, authority)
-    whole = tls.certificate.read_bytes()
-    tls.certificate.write_bytes(b"")
-    daemon.front.apply(daemon.settings(tls=tls))
-    wait_until(lambda: [line for line in logged if "cannot listen" in line], "said")
-    tls.certificate.write_bytes(whole)
-    wait_until(lambda: daemon.front.port, "it listens")
-    assert daemon.ask("/healthz", tls=client(authority))[0] == 200
-    assert len([line for line in logged if "cannot listen" in line]) == 1
-
-
-def test_a_handshake_that_never_comes_holds_nothing(
-    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many open a connection and say nothing, Prometheus is answered, and they are hung up on."""
-    monkeypatch.setattr(guests, "MOST_OF_THIS_MACHINE", 4)
-    authority = trustme.CA()
-    daemon.apply(tls=laid_out(tmp_path, authority))
-    shows = client(authority, authority)
-    address = ("127.0.0.1", daemon.front.port or 0)
-    silent = [socket.create_connection(address, timeout=DEADLINE_S) for _ in range(12)]
-    assert daemon.ask("/metrics", tls=shows)[0] == 200
-    monkeypatch.setattr(guests, "HEAD_WITHIN_S", 0.05)
-    late = socket.create_connection(address, timeout=DEADLINE_S)
-    for one in (*silent[:8], late):
-        with suppress(ConnectionError):
-            assert one.recv(1) == b""
-    for one in (*silent, late):
-        one.close()
 
 
 # Limits ------------------------------------------------------------------------------------------
