@@ -23,8 +23,8 @@ from tests.builders import DEADLINE_S
 from tests.e2e.harness import CONFIG, QUICK, Site, filed, site, wait_for
 from tests.e2e.producers import reportlab_pdf
 from tests.e2e.test_webhooks import HEARING, port_of
+from tests.test_certificates import laid_out
 from tests.tools import need_server
-from tests.web.test_tls import laid_out
 
 PAGES = Path(__file__).parents[2] / "docs" / "monitoring"
 TOKEN = "t0ken-that-nobody-guesses"

@@ -14,8 +14,8 @@ from hotfolder.journal import Journal
 from hotfolder.web import guests
 from hotfolder.web import server as serving
 from tests.builders import DEADLINE_S, wait_until
+from tests.test_certificates import laid_out
 from tests.web.sights import Seen
-from tests.web.test_tls import laid_out
 from tests.web.watchmen import PATHS, TOKEN, Daemon, told
 
 

@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -12,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from hotfolder.settings import Tls
-from hotfolder.web.tls import TlsError, context_of, mark_of
+from hotfolder.certificates import TlsError, context_of, examined, mark_of
+from hotfolder.settings import Http, Tls
 
 
 def laid_out(top: Path, authority: trustme.CA, *, together: bool = False) -> Tls:
@@ -83,3 +84,25 @@ def test_the_mark_changes_with_the_files(tmp_path: Path) -> None:
     tls.client_ca.unlink()
     with pytest.raises(OSError, match="No such file"):
         mark_of(tls)
+
+
+def test_what_check_says(tmp_path: Path) -> None:
+    """Who is told, whether the way there is safe, and whether the certificate is good."""
+
+    def said(**http: Any) -> list[str]:
+        return [f"{one.ok}: {one.text}" for one in examined(Http(**http))]
+
+    token = "t0ken-that-nobody-guesses"
+    [whom] = said(listen="127.0.0.1:1")
+    assert whom == "True: web server on 127.0.0.1:1: figures and states for every program of this machine"
+    [whom, warning] = said(listen="0.0.0.0:1", token=token)
+    assert whom.endswith("for whoever shows a token")
+    assert warning.startswith("True: web server: plain HTTP")
+    tls = laid_out(tmp_path, trustme.CA())
+    [whom, good] = said(listen="0.0.0.0:1", token=token, tls=tls)
+    assert whom.endswith("for whoever shows a token and a client's certificate")
+    assert good.endswith("tls.crt has its key")
+    tls.certificate.write_text("nothing")
+    [_, bad] = said(listen="0.0.0.0:1", token=token, tls=tls)
+    assert bad.startswith("False: web server: ")
+    assert "are no certificate with its key" in bad
