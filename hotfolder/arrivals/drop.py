@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 
 from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import scan
 from hotfolder.arrivals.ears import NOT_LOOKED_AT, Ears
-from hotfolder.arrivals.entries import Arrival
+from hotfolder.arrivals.entries import Arrival, Habits
 from hotfolder.arrivals.inbox import Inbox
 from hotfolder.arrivals.pairing import Key, Reading
 from hotfolder.arrivals.reach import SILENT_S, Reach
@@ -20,28 +19,13 @@ from hotfolder.arrivals.watch import Hint, Watch
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Facts, Kind
 from hotfolder.model import Clock
+from hotfolder.pulse import Beat
 
 _SPACING_S = 0.002
 """Between two rounds: a copy makes hundreds of events, one look serves them all."""
 _OFFLINE_FIRST_S, _OFFLINE_MAX_S = 1.0, 60.0
 _MOST_HINTS = 4096
 """More names than this are cheaper to find by a scan."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a drop folder is watched; seconds."""
-
-    name: str
-    path: str
-    poll: str
-    interval_s: float
-    rescan_s: float
-    recursive: bool
-    own_folders: frozenset[bytes]
-    """Names at the top of the drop folder that belong to the service."""
-    companion_form: str | None = None
-    """How companions are written: `json`, `yaml` or `xml`."""
 
 
 class DropFolder:
@@ -67,6 +51,7 @@ class DropFolder:
         self.reach = Reach(disk, clock, self._tell_of_silence)
         self.ears = Ears((habits.name, habits.poll), watch, clock, self.reach, self._hint)
         self.ears.on_deaf = self._look_soon
+        self.beat = Beat()
         self.disk = disk
         """Threads of this queue alone: a share that hangs keeps no other queue waiting."""
         self._clock = clock
@@ -83,6 +68,7 @@ class DropFolder:
         """Keep the inbox true for ever; ends by cancellation."""
         try:
             while True:
+                self.beat.works()
                 try:
                     await self._round()
                     await self._pause(self._next_moment() - self._clock.monotonic())
@@ -309,6 +295,7 @@ class DropFolder:
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
+        self.beat.rests()
         if seconds > 0 and not self.behind:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -319,6 +306,7 @@ class DropFolder:
 
     async def _nap(self, seconds: float) -> None:
         """Wait before the next try, however much there is to look at; whoever wakes us ends it."""
+        self.beat.rests()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

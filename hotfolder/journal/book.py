@@ -27,6 +27,7 @@ from hotfolder.journal.webhooks import (
 )
 from hotfolder.model import Batch, Ground, Journey, State
 from hotfolder.news import News
+from hotfolder.pulse import Beat
 from hotfolder.states import DURABLE, Event, after
 
 _LARGEST_COMMIT = 512
@@ -95,6 +96,8 @@ class Journal:
         except ValueError as problem:
             self._writer.close()
             raise DamagedError(f"{state_dir / FILE_NAME}: the journal is damaged: {problem}") from problem
+        self.beat = Beat()
+        """Of the thread that commits."""
         self.on_commit: Callable[[int, float], None] = lambda *_: None
         """Told in the journal's thread how many rows each commit wrote, and in how many seconds; it must not raise."""
         self._pending: queue.SimpleQueue[tuple[Entry | _Note, Future[None]] | None] = queue.SimpleQueue()
@@ -198,6 +201,7 @@ class Journal:
 
     def _run(self) -> None:
         while (first := self._pending.get()) is not None:
+            self.beat.works()
             batch, last = self._gather(first)
             began = time.monotonic()
             try:
@@ -210,6 +214,7 @@ class Journal:
                 for _, future in batch:
                     future.set_result(None)
                 self.on_commit(len(batch), took_s)
+            self.beat.rests()
             if last:
                 return
 

@@ -107,7 +107,9 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
         return "stopped", doubt
     held_up = lane.gate.trouble or line.gate.trouble
     held_up = held_up or line.batching.trouble
-    trouble = line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    trouble = (
+        line.filing_trouble or line.slow_filing or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    )
     return "active", "; ".join(
         filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.serial))
     ) or None

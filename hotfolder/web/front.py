@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from hotfolder.certificates import context_of, mark_of
 from hotfolder.journal import Journal
+from hotfolder.pulse import Beat
 from hotfolder.settings import Http, Secret, SecretUnavailable, Settings, Tls
 from hotfolder.web.access import Gatekeeper
 from hotfolder.web.monitoring import Monitoring, Views
@@ -35,6 +36,8 @@ class Front:
         self._heard = heard
         self._receiver = Receiver(journal, self._pass_on, views.counts.told)
         self._monitoring = Monitoring(self._loop, views)
+        self.beat = Beat()
+        """Of the web server's loop; to be replaced before `apply` is called."""
         self._server: Server | None = None
         self._tls: str | None = None
         """What marks the certificates in use, None without TLS."""
@@ -52,6 +55,7 @@ class Front:
             self._tls = _mark(http.tls) if http.tls else None
             context = partial(context_of, http.tls) if http.tls else None
             self._server = Server(http.listen, self._application(), context)
+            self._server.beat = self.beat
             self._server.start()
 
     def _must_move(self, server: Server, http: Http) -> bool:

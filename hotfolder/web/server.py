@@ -14,6 +14,7 @@ import uvicorn
 from loguru import logger
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hotfolder.pulse import Beat
 from hotfolder.web import guests
 from hotfolder.web.guests import Entrance, Guest, Guests
 
@@ -78,8 +79,9 @@ class _Protocol(H11Protocol):
 class _Uvicorn(uvicorn.Server):
     """Uvicorn without its signal handlers, and awake once a second instead of ten times."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, beat: Beat) -> None:
         super().__init__(config)
+        self._beat = beat
         self._ending = asyncio.Event()
 
     @contextlib.contextmanager
@@ -90,6 +92,7 @@ class _Uvicorn(uvicorn.Server):
     async def main_loop(self) -> None:
         """Serve until asked to stop."""
         while not self.should_exit:
+            self._beat.works()
             await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
@@ -111,6 +114,8 @@ class Server:
         self.listen = listen
         self.port: int | None = None
         """Where it listens, None while it does not."""
+        self.beat = Beat()
+        """Of the thread, while it serves."""
         self._application = application
         self._tls = tls
         self._stop = threading.Event()
@@ -145,7 +150,7 @@ class Server:
 
     async def _serve(self, listening: Entrance, context: ssl.SSLContext | None) -> None:
         listening.guests = Guests()
-        server = _Uvicorn(_config(self._application, listening.guests, context))
+        server = _Uvicorn(_config(self._application, listening.guests, context), self.beat)
         with self._lock:
             if self._stop.is_set():
                 return
@@ -156,6 +161,7 @@ class Server:
         try:
             await server.serve(sockets=[listening])
         finally:
+            self.beat.rests()
             with self._lock:
                 self._running = None
 

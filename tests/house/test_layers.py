@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news retry schedule states
+allocator checks connector news pulse retry schedule states
 backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants certificates companions results
@@ -74,6 +74,7 @@ TOLERATED = {
 PURE = [
     "model",
     "news",
+    "pulse",
     "states",
     "retry",
     "schedule",
