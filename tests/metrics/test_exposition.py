@@ -33,6 +33,7 @@ FACTS = Facts(
     ),
     (ConnectionFacts("g", "digitoo", "closed", 3, 12.5),),
     journal_writable=False,
+    stalled_s={"journal": 61.5, "web server": 0.0},
 )
 
 
@@ -52,6 +53,8 @@ def test_states_are_one_for_what_is_so(counts: Counts) -> None:
         assert f'hotfolder_queue_waits{{cause="{cause}",queue="q"}} 0.0' in found
     assert 'hotfolder_queue_ready{queue="ill"} 0.0' in found
     assert "hotfolder_ready 0.0" in found
+    assert 'hotfolder_loop_stalled_seconds{loop="journal"} 61.5' in found
+    assert 'hotfolder_loop_stalled_seconds{loop="web server"} 0.0' in found
     assert "hotfolder_journal_writable 0.0" in found
     assert 'hotfolder_queue_watching{mode="polling",queue="ill"} 1.0' in found
     assert 'hotfolder_attention_documents{queue="ill",reason="held"} 2.0' in found

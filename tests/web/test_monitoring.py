@@ -67,6 +67,9 @@ def test_readiness(daemon: Daemon, ready) -> None:
     assert queues["q"] == {"name": "q", "ready": True, "state": "active", "causes": []}
     assert queues["ill"]["ready"] is ready
     assert [one["cause"] for one in queues["ill"]["causes"]] == list(causes)
+    daemon.seen.facts = Facts((queue_facts("q"),), stalled_s={"journal": 61.0})
+    wait_until(lambda: told(daemon.ask("/readyz"))["hung"] == ["journal"], "told")
+    assert daemon.ask("/readyz")[0] == 503
 
 
 def test_figures_come_in_the_format_that_is_asked_for(daemon: Daemon) -> None:
