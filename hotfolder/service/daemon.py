@@ -68,7 +68,7 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
-        views = views_of(self._works, self._well, self._report, self._counts)
+        views = views_of(self._works, self._well, self._report, self._pulse, self._counts)
         front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), views)
         front.beat = self._pulse.watch("web server")
         await asyncio.to_thread(front.apply, self.settings)

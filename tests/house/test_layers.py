@@ -13,7 +13,7 @@ model
 allocator checks connector news pulse retry schedule states
 backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
-attendants companions results
+attendants certificates companions results
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -54,7 +54,7 @@ LIBRARIES = {
     "click": ["main"],
     "rich": ["main"],
     "prometheus_client": ["metrics"],
-    "ssl": ["backends.wire", "web.tls", "web.server"],
+    "ssl": ["backends.wire", "certificates", "web.server"],
 }
 """Library → the modules (or packages) that alone import it."""
 
