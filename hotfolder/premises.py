@@ -14,6 +14,7 @@ from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding, Wanted
+from hotfolder.certificates import examined
 from hotfolder.checks.templates import is_each_its_own
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
@@ -99,6 +100,8 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
+    if settings.http is not None:
+        yield from examined(settings.http)
     for queue in settings.queues.values():
         yield from _not_taken(settings, queue)
         yield from _singly(settings, queue)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from hotfolder.notices.observing import Moment, Watched, look, newest
 from hotfolder.notices.outbox import Outbox
 from hotfolder.notices.quiet import Quiet
 from hotfolder.pipeline import Lane
+from hotfolder.pulse import Beat
 from hotfolder.settings import Notify, Settings
 
 TICK_S = 2.0
@@ -39,15 +40,15 @@ class Desk:
         clock: Clock,
         lanes: Callable[[], Sequence[Lane]],
         sender: Sender,
-        hung: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`lanes` returns the connections as they are now, `hung` the loops that do not move."""
-        self.beats = 0
-        """Grows with each round: a sign of life."""
+        """`lanes` returns the connections as they are now."""
+        self.beat = Beat()
+        """Of this loop."""
+        self.hung: Callable[[], Iterable[str]] = tuple
+        """Names the loops of the program that hang."""
         self._journal = journal
         self._clock = clock
         self._lanes = lanes
-        self._hung = hung
         self._threads = Threads(1, "notices")
         self._outbox = Outbox(journal, clock, sender)
         self._quiet = Quiet(journal.reader)
@@ -77,6 +78,7 @@ class Desk:
         """Go round, for ever; ends by cancellation."""
         while True:
             nap_s = TICK_S
+            self.beat.works()
             try:
                 if self._notify is not None or self._loaded:
                     nap_s = await self._round()
@@ -85,8 +87,12 @@ class Desk:
                 self._tell(str(problem) if isinstance(problem, OSError) else repr(problem))
                 if isinstance(problem, OSError):
                     self._alarm.raised(str(problem), self._rules, self._clock.wall())
-            self.beats += 1
+            self.beat.rests()
             await asyncio.sleep(nap_s)
+
+    def waits(self) -> bool:
+        """Tell whether the loop may be waiting for its thread, which asks the journal."""
+        return self._threads.busy
 
     async def close(self) -> None:
         """Let messages that are on their way arrive, and note that the daemon ends in good order."""
@@ -144,7 +150,7 @@ class Desk:
         if self._quiet.due(now):
             youngest = {line.queue.name: newest(line) for lane in lanes for line in lane.lines}
             await self._in_thread(lambda: self._quiet.judge(youngest, now))
-        hung = tuple(self._hung())
+        hung = tuple(self.hung())
         return look(lanes, self._watched, Moment(now, self._notify, self._quiet.why, self._quiet.last, hung))
 
     async def _load(self) -> None:

@@ -4,11 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from hotfolder.backends.base import Backend
-from hotfolder.model import Journey, State
+from hotfolder.model import Batch, Journey, State
 from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.convoys import Convoys
@@ -19,6 +20,7 @@ from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.inquiries import Inquiries
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
+from hotfolder.pulse import Beat
 from hotfolder.retry import Gate
 from hotfolder.settings import ConnectionSection, Limits
 
@@ -34,6 +36,7 @@ class Lane:
         self.lines = lines
         self.serial: str | None = None
         """Why documents go one after the other, where the limits do not say so."""
+        self.beat = Beat()
         self._limits = limits
         self._means = means
         self._clock = means.clock
@@ -59,8 +62,10 @@ class Lane:
     async def run(self) -> None:
         """Start whatever may start, for ever; ends by cancellation, `stop` comes before it."""
         while True:
+            self.beat.works()
             sooner_s = self._carriage.rounds.hurry(self.lines)
             nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may(), sooner_s)
+            self.beat.rests()
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._crew.wake.wait()
@@ -90,6 +95,22 @@ class Lane:
         line.carried[journey.upload_id] = journey
         self._carriage.route(line, journey)
 
+    def observe(self, on_paused: Callable[[list[Line]], None]) -> None:
+        """Have somebody told which queues the program pauses or stops by itself; it must not raise."""
+        self._carriage.on_paused = on_paused
+
+    def take_over(self, line: Line, journeys: list[Journey], batches: list[Batch], *, again: bool) -> None:
+        """Go on with what lay in the work folder, once it can be used; batches after their documents.
+
+        `again`: the folder was away and is back, and a file of it may be what a document waited for. A service in
+        trouble still has its gate closed.
+        """
+        for found in journeys:
+            at_once = again and found.state is State.DEFERRED
+            self.resume(line, replace(found, not_before=0.0) if at_once else found)
+        for batch in batches:
+            line.batching.owe(batch)
+
     @property
     def gate(self) -> Gate:
         """Return the connection's gate."""
@@ -99,6 +120,13 @@ class Lane:
     def journal_trouble(self) -> str | None:
         """Return why nothing can be recorded, None where it can."""
         return self._means.recorder.trouble
+
+    @property
+    def behind(self) -> str | None:
+        """Return why nothing new is taken: the questions about what was taken do not keep up; None while they do."""
+        number = self._carriage.rounds.behind(self._clock.monotonic())
+        text = "{} accepted documents wait to be asked about, and new ones until fewer do; a higher `limits` helps"
+        return None if number is None else text.format(number)
 
     def _open_and_close(self) -> float:
         """Begin and end the hours of the queues; return the seconds until the next may."""
@@ -211,7 +239,7 @@ class Lane:
         return (due is not None and due <= now) or any(self._has_work(line, now) for line in self.lines)
 
     def _has_work(self, line: Line, now: float) -> bool:
-        may = line.gate.allows(now, 0) and line.has_turn and not line.rests
+        may = line.gate.allows(now, 0) and line.has_turn and not line.rests and not self.behind
         return may and self._may_claim(line) and line.offers(now)
 
     def _may_claim(self, line: Line) -> bool:

@@ -16,10 +16,11 @@ from hotfolder.settings.connections import (
 from hotfolder.settings.loading import load_settings
 from hotfolder.settings.notify import AppriseTarget, EmailTarget, Notify, Target, WebhookTarget
 from hotfolder.settings.problems import Place, Problem, SettingsError
-from hotfolder.settings.program import Http, Log, Settings, default_state_dir, find_settings_file
+from hotfolder.settings.program import Log, Settings, default_state_dir, find_settings_file
 from hotfolder.settings.queues import Queue, Retain, SizeLimit
 from hotfolder.settings.schema import config_schema
 from hotfolder.settings.secrets import Secret, SecretUnavailable
+from hotfolder.settings.web import Http, Tls
 from hotfolder.settings.webhooks import Signature, Webhook
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "SizeLimit",
     "Target",
     "Timeouts",
+    "Tls",
     "Upload",
     "Webhook",
     "WebhookTarget",

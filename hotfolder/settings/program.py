@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic.json_schema import SkipJsonSchema
 
-from hotfolder.settings.addresses import FolderPath, Listen
+from hotfolder.settings.addresses import FolderPath
 from hotfolder.settings.connections import Connection, ConnectionSection, DigitooConnection, Limits
 from hotfolder.settings.notify import Notify
 from hotfolder.settings.quantities import Seconds
 from hotfolder.settings.queues import Queue
 from hotfolder.settings.section import EntryName, Section, named
+from hotfolder.settings.web import Http
 
 SOURCE_KEY = "<source>"
 """The key under which the configuration is told its own file; never written by people."""
@@ -34,13 +35,6 @@ def _housed(queues: Any, info: ValidationInfo) -> Any:
 
 def _level(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
-
-
-class Http(Section):
-    """The program's own web server: `/webhooks/CONNECTION` and `/healthz`."""
-
-    listen: Listen
-    """HOST:PORT to listen on."""
 
 
 class Log(Section):

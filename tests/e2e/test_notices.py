@@ -115,7 +115,7 @@ def test_an_orderly_stop_is_no_trouble(told: Told, mailbox: Mailbox, hook: Hook)
     assert place.stop() == 0
     place.start()
     drop(place, "notes.pdf", b"no document at all, but long enough to be judged")
-    wait_for(lambda: mailbox.letters, WITHIN_S)
+    wait_for(lambda: mailbox.letters and hook.told, WITHIN_S)
     assert [notice["kind"] for notice in hook.notices] == ["failed"]
 
 

@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news retry schedule states troubles
+allocator checks connector news pulse retry schedule states troubles
 backends.pace
-sidecar spool settings journal logs systemd unixsocket backends.base
-attendants companions results
+sidecar spool settings journal logs metrics systemd unixsocket backends.base
+attendants certificates companions results
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -55,6 +55,8 @@ LIBRARIES = {
     "python_multipart": ["sandbox.multipart"],
     "click": ["main"],
     "rich": ["main"],
+    "prometheus_client": ["metrics"],
+    "ssl": ["backends.wire", "certificates", "notices.mail", "notices.post", "web.server"],
 }
 """Library → the modules (or packages) that alone import it."""
 
@@ -74,6 +76,7 @@ TOLERATED = {
 PURE = [
     "model",
     "news",
+    "pulse",
     "states",
     "retry",
     "schedule",
@@ -89,6 +92,7 @@ PURE = [
     "arrivals.entries",
     "arrivals.inbox",
     "arrivals.pairing",
+    "metrics.facts",
 ]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 

@@ -113,7 +113,7 @@ def test_a_twin_of_a_held_document_waits(workshop: Opening) -> None:
 def test_a_twin_goes_back_when_its_queue_pauses(workshop: Opening) -> None:
     """What waits for its first was not sent: a pause puts it back, and both are settled after it."""
     shop = workshop(duplicates="done")
-    shop.backend.fail(Unavailable("busy", retry_after_s=0.2, counts=False))
+    shop.backend.fail(Unavailable("busy", retry_after_s=1.5, counts=False))
     shop.backend.fail(Unauthorized("the password is wrong"))
 
     async def scenario() -> None:
