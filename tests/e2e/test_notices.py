@@ -1,7 +1,11 @@
 """People are told by a real daemon, over real mail servers and webhooks, through restarts and `kill -9`."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ from hotfolder.journal import Reader
 from hotfolder.sandbox.server import SandboxServer
 from tests.e2e.harness import CONFIG, QUICK, Site, site, wait_for
 from tests.e2e.producers import reportlab_pdf
-from tests.notices.receivers import Hook, Mailbox, free_port
+from tests.notices.receivers import Hook, Mailbox, badly, free_port
 
 WITHIN_S = 60
 
@@ -121,11 +125,8 @@ def test_an_orderly_stop_is_no_trouble(told: Told, mailbox: Mailbox, hook: Hook)
 
 def bookmark(place: Site) -> str | None:
     """Return the mark of the run that has begun."""
-    reader = Reader(place.top / "state")
-    try:
+    with closing(Reader(place.top / "state")) as reader:
         return reader.bookmark("run")
-    finally:
-        reader.close()
 
 
 def test_a_queue_that_pauses(told: Told, mailbox: Mailbox, hook: Hook) -> None:
@@ -144,7 +145,70 @@ def test_a_queue_that_pauses(told: Told, mailbox: Mailbox, hook: Hook) -> None:
     assert "s3cret-path" not in place.log.read_text() + place.command("status", "--json").stdout
 
 
-def test_a_thousand_failures_are_one_letter(told: Told, mailbox: Mailbox, hook: Hook) -> None:
+def test_killed_between_writing_and_the_answer(told: Told, hook: Hook) -> None:
+    """A message that was under way at a kill -9 is sent again under its name: twice perhaps, never not at all."""
+    heard = []
+
+    def listens(connection: socket.socket, over: threading.Event) -> None:
+        with connection.makefile("rb") as request:
+            head = list(iter(request.readline, b"\r\n"))
+            length = next(int(line.split()[1]) for line in head if line.lower().startswith(b"content-length"))
+            heard.append(json.loads(request.read(length)))
+        over.wait(WITHIN_S)
+
+    with badly(listens) as port:
+        place = told(notify(free_port(), port).replace("timeout: 5s", "timeout: 1m"))
+        place.start()
+        drop(place, "notes.pdf", b"no document at all, but long enough to be judged")
+        wait_for(lambda: heard, WITHIN_S)
+        place.kill()
+    place.write_config(CONFIG + notify(free_port(), hook.port))
+    place.start()
+    wait_for(lambda: hook.told, WITHIN_S)
+    assert hook.told[0]["id"] == heard[0]["id"]
+    assert [notice["file"] for notice in hook.told[0]["notices"]] == ["notes.pdf"]
+
+
+def test_receivers_that_hang_hold_up_nothing(told: Told) -> None:
+    """With a mail server and a webhook that never answer, documents go on, and the service stops in time."""
+
+    def hangs(_connection: socket.socket, over: threading.Event) -> None:
+        over.wait(WITHIN_S)
+
+    with badly(hangs) as mail, badly(hangs) as post:
+        place = told(notify(mail, post).replace("timeout: 5s", "timeout: 1m"))
+        place.start()
+        drop(place, "notes.pdf", b"no document at all, but long enough to be judged")
+        wait_for(lambda: all(one["waiting"] for one in status(place).values()), WITHIN_S)
+        for number in range(10):
+            drop(place, f"scan{number}.pdf", reportlab_pdf(number))
+        wait_for(lambda: len(place.archived("done")) == 10, WITHIN_S)
+        begun = time.monotonic()
+        assert place.stop() == 0
+        assert time.monotonic() - begun < 10 + 5  # the grace of this configuration, and a slow machine
+    with closing(Reader(place.top / "state")) as reader:
+        assert len(reader.pending_notices()) == 2
+
+
+def test_what_goes_on_is_not_told_again_after_a_kill(told: Told, hook: Hook) -> None:
+    """A connection that was paused before and is paused after a kill -9 is one trouble, told once."""
+    section = notify(free_port(), hook.port)
+    place = told(section)
+    place.write_config((CONFIG + section).replace("sandbox-password", "wr0ng-p4ssword"))
+    place.start()
+    drop(place, "scan.pdf")
+    wait_for(lambda: hook.told, WITHIN_S)
+    wait_for(lambda: status(place)["ops"]["waiting"] == 0, WITHIN_S)
+    place.kill()
+    place.start()
+    wait_for(lambda: len(hook.told) == 2, WITHIN_S)
+    wait_for(lambda: "paused" in {queue["state"] for queue in place.status()}, WITHIN_S)
+    drop(place, "notes.pdf", b"no document at all, but long enough to be judged", "to-docdigitizer")
+    wait_for(lambda: len(hook.told) == 3, WITHIN_S)
+    assert [notice["kind"] for notice in hook.notices] == ["queue", "program", "failed"]
+
+
+def test_failures_together_are_one_letter(told: Told, mailbox: Mailbox, hook: Hook) -> None:
     """What fails together is told together, with its number and the first names."""
     place = told(notify(mailbox.port, hook.port, "group: 6s"))
     for number in range(100):

@@ -86,16 +86,18 @@ class Office:
 
         asyncio.run(beside())
 
-    def fail(self, name=b"scan.pdf", journal=None):
+    def fail(self, name=b"scan.pdf", journal=None, *, wait=True):
         """Write down a document that went to failed/."""
         book = journal or self.journal
         now = self.shop.clock.wall()
         one = journey(name=name, claimed_at=now)
         refused = replace(one, state=State.REFUSED, error_source=ErrorSource.LOCAL, reason="it is empty")
-        book.record(Entry(one, Event.CLAIM, now), None).result()
-        book.record(Entry(refused, Event.REFUSE, now), State.CLAIMED).result()
         filed = replace(refused, state=State.FILED, filed_at=now)
-        book.record(Entry(filed, Event.FILE, now), State.REFUSED).result()
+        book.record(Entry(one, Event.CLAIM, now), None)
+        book.record(Entry(refused, Event.REFUSE, now), State.CLAIMED)
+        written = book.record(Entry(filed, Event.FILE, now), State.REFUSED)
+        if wait:
+            written.result()
         return one.upload_id
 
 
@@ -182,6 +184,16 @@ def test_what_was_certainly_not_taken_goes_with_what_is_new(office):
         office.run(office.settings(ops=hook.port), lambda _: hook.told)
     assert files(hook) == ["scan.pdf", "second.pdf"]
     assert len(hook.told) == 1
+
+
+def test_a_thousand_failures_are_one_message(office):
+    """A backlog that fails within `group` is one message with its number."""
+    with Hook() as hook:
+        for number in range(1000):
+            office.fail(b"scan%d.pdf" % number, wait=number == 999)
+        office.run(office.settings(group="3s", ops=hook.port), lambda made: hook.told and nothing_waits(made))
+    (message,) = hook.told
+    assert "1000 documents of queue invoices went to failed/" in message["subject"]
 
 
 def test_a_document_that_was_mended(office):
