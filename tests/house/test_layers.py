@@ -13,7 +13,7 @@ model
 allocator checks connector news retry schedule states
 backends.pace
 sidecar spool settings journal logs systemd unixsocket backends.base
-attendants companions results
+attendants companions identity results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -26,7 +26,7 @@ arrivals
 claims delivery kinship
 filing followup settlement
 batches
-audit pipeline premises recovery redelivery retention
+audit pipeline premises recovery redelivery retention starter
 status web
 service
 main
@@ -79,6 +79,8 @@ PURE = [
     "connector",
     "kinship",
     "checks",
+    "rights.access",
+    "rights.verdicts",
     "arrivals.entries",
     "arrivals.inbox",
     "arrivals.pairing",
