@@ -3,7 +3,6 @@
 import errno
 import os
 import pwd
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,6 +65,13 @@ def act_as_service(state_dir: Path, folders: Iterable[Path]) -> int:
     group, groups = _groups_of(user, _group_there(state_dir, folders, user))
     _hand_over(state_dir, user, group)
     _become(user, group, groups)
+    for needed in (__file__, os.__file__):  # what is imported later must be readable, too
+        if not os.access(needed, os.R_OK):
+            text = (
+                f"cannot be read by user {called(user)}, as whom root goes on; "
+                "install the program where everybody can read it, such as /opt/hotfolder"
+            )
+            raise IdentityError(errno.EACCES, text, needed)
     if not os.access(state_dir, os.W_OK | os.X_OK):
         text = (
             f"user {called(user)}, as whom root goes on, cannot use it; set `state_dir` in the configuration"
@@ -161,11 +167,3 @@ def _become(user: int, group: int, groups: list[int]) -> None:
     os.setgroups(groups)
     os.setgid(group)
     os.setuid(user)
-    # What is imported later must be readable too: an environment below root's home is not.
-    for needed in (__file__, sys.prefix):
-        if not os.access(needed, os.R_OK):
-            text = (
-                f"{needed} cannot be read by user {called(user)}, as whom root runs the service; "
-                "install the program where everybody can read it, such as /opt/hotfolder"
-            )
-            raise IdentityError(errno.EACCES, text)
