@@ -1,6 +1,8 @@
 """Servers that are set up as docs/scanners.md says, and the service behind them under its own account."""
 
+import io
 import os
+import random
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.arriving import explorer, ftp, smb, ssh
 from tests.arriving.office import DEVICES, PEOPLE, Office, desk, office
@@ -109,6 +112,17 @@ def test_half_a_document_is_explained_and_waits(
     assert spot.room.sent(name) == []
     again(spot)
     arrived_once(staffed, [spot])
+
+
+@pytest.mark.parametrize("user", ["anna", "scanner1"])
+def test_a_tiff_that_was_cut_off_at_full_length_waits(user: str, staffed: Office, tmp_path: Path) -> None:
+    """Its directory is in front, so that only the blocks that are missing tell: the shares must not reserve them."""
+    spot = desk(staffed, "samba", user, f"cut-off-{user}.tif", tmp_path)
+    out = io.BytesIO()
+    Image.frombytes("RGB", (900, 900), random.Random(spot.number).randbytes(900 * 900 * 3)).save(out, "TIFF")
+    explorer.cut_off(spot, out.getvalue())
+    wait_for(lambda: "bytes have been written" in staffed.why(spot.path)["reason"], 30, "the reason is told")
+    staffed.land.run("rm", "/srv" / spot.path.relative_to(staffed.land.outside("/srv")))
 
 
 def test_proftpd_removes_what_was_reset(staffed: Office, tmp_path: Path) -> None:
