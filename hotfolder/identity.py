@@ -17,6 +17,7 @@ _STATE_MODE = 0o750
 """As StateDirectoryMode= in the unit."""
 _UMASK = 0o007
 """As UMask= in the unit."""
+_UNNAMED = "number "
 _LEFT_BEHIND = {"lock", "control.sock"}
 """What a command of root's may have left in a state directory that has no journal yet."""
 
@@ -101,7 +102,7 @@ def called(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:  # as in a container
-        return f"number {user}"
+        return f"{_UNNAMED}{user}"
 
 
 def _traces(state_dir: Path, folders: Iterable[Path]) -> Traces:
@@ -153,7 +154,7 @@ def _hand_over(state_dir: Path, user: int, group: int) -> None:
             return
         names = os.listdir(fd)
         if os.path.islink(state_dir) or not set(names) <= _LEFT_BEHIND:
-            text = f"it belongs to root; run: chown {called(user)} {state_dir}"
+            text = f"it belongs to root; run: chown {called(user).removeprefix(_UNNAMED)} {state_dir}"
             raise IdentityError(errno.EPERM, text, str(state_dir))
         for name in names:
             os.chown(name, user, group, dir_fd=fd, follow_symlinks=False)

@@ -21,6 +21,7 @@ from hotfolder.model import Ground
 from hotfolder.rights import Weight, judged, survey
 from hotfolder.settings import Queue, Settings, secret_files
 
+_WORK = os.fsdecode(spool.WORK_FOLDER)
 _ROOMY_BYTES = 1 << 30
 _SANE_YEAR_S = 1_767_225_600
 """2026-01-01: a clock before the program was written is wrong."""
@@ -40,8 +41,10 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     yield Finding(True, library())
     yield from _state(settings.state_dir)
     known = _known_grounds(settings.state_dir)
+    told: set[str] = set()
     for queue in settings.queues.values():
-        yield from _queue(settings, queue, Grounds(queue.name, known))
+        yield from _queue(queue, Grounds(queue.name, known))
+        yield from _rights(settings, queue, told)
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
@@ -111,7 +114,7 @@ def _known_grounds(state_dir: Path) -> dict[str, Ground]:
         reader.close()
 
 
-def _queue(settings: Settings, queue: Queue, grounds: Grounds) -> Iterator[Finding]:
+def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
     where = f"queue {queue.name}: {queue.folder}"
     try:
         folders = spool.Folders(str(queue.folder), grounds.stand)
@@ -131,22 +134,23 @@ def _queue(settings: Settings, queue: Queue, grounds: Grounds) -> Iterator[Findi
         yield _events(where, folders, queue.poll)
         for archive in (queue.done, queue.failed):
             yield _archive(where, folders, str(archive))
-        yield from _rights(settings, queue)
     finally:
         folders.close()
 
 
-def _rights(settings: Settings, queue: Queue) -> Iterator[Finding]:
-    """Say who may drop, and whoever may do more than that."""
-    work = queue.folder / os.fsdecode(spool.WORK_FOLDER)
-    own = [Path(os.path.realpath(one)) for one in (work, queue.done, queue.failed)]
-    files = secret_files(settings, settings.source)
-    for one in judged(survey(Path(os.path.realpath(queue.folder)), own, sorted(files), settings.state_dir)):
-        yield Finding(
-            one.weight is not Weight.BAD,
-            f"queue {queue.name}: {one}",
-            is_note=one.weight is Weight.NOTE,
-        )
+def _rights(settings: Settings, queue: Queue, told: set[str]) -> Iterator[Finding]:
+    """Say who may drop, and whoever may do more than that; what holds for several queues is told once."""
+    own = [Path(os.path.realpath(one)) for one in (queue.folder / _WORK, queue.done, queue.failed)]
+    holding = sorted(secret_files(settings, settings.source))
+    try:
+        site = survey(Path(os.path.realpath(queue.folder)), own, holding, settings.state_dir)
+    except OSError:  # the folder cannot be looked at, which was said already
+        return
+    for one in judged(site):
+        if str(one) not in told:
+            told.add(str(one))
+            text = f"queue {queue.name}: {one}"
+            yield Finding(one.weight is not Weight.BAD, text, is_note=one.weight is Weight.NOTE)
 
 
 def _private(queue: Queue, folders: spool.Folders) -> Finding:

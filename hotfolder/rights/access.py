@@ -60,8 +60,14 @@ class Access:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Return the list, or what the mode stands for."""
-        return self.acl or (
+        """Return the list, or what the mode stands for.
+
+        Where the group's bits of the mode (the mask) are all off, Linux does not look at the list: whoever it names
+        gets what others get (`acl_permission_check` in fs/namei.c).
+        """
+        if self.acl and self.mode & stat.S_IRWXG:
+            return self.acl
+        return (
             Entry(Kind.OWNER, self.mode >> 6 & 7),
             Entry(Kind.OWNING_GROUP, self.mode >> 3 & 7),
             Entry(Kind.OTHERS, self.mode & 7),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hotfolder.rights.access import EVERYBODY, READ, SEARCH, WRITE, Access, Entry, Kind, Subject
+from hotfolder.rights.access import EVERYBODY, READ, SEARCH, WRITE, Access, Kind, Subject
 
 DROPPERS = "hotfolder-drop"
 """The group of those who may drop; systemd/sysusers.d makes it."""
@@ -112,11 +112,10 @@ def future(drop: Access) -> Access:
         Kind.OTHERS: _WITHOUT_UMASK & 7,
     }
     entries = tuple(replace(one, rights=one.rights & limits.get(one.kind, 7)) for one in drop.handed_on)
-    return Access("", -1, group, 0, acl=_whole(entries))
-
-
-def _whole(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    return tuple(sorted(entries, key=lambda one: (one.kind, one.number)))
+    rights = {one.kind: one.rights for one in entries if one.kind not in {Kind.USER, Kind.GROUP}}
+    shown = rights[Kind.MASK if has_mask else Kind.OWNING_GROUP]
+    mode = rights[Kind.OWNER] << 6 | shown << 3 | rights[Kind.OTHERS]
+    return Access("", -1, group, mode, acl=entries)
 
 
 def _service(site: Site, droppers: Sequence[Subject]) -> Iterator[Remark]:
@@ -151,11 +150,10 @@ def _drop_folder(site: Site, droppers: Sequence[Subject]) -> Iterator[Remark]:
         text = f"{path} belongs to {owner.name}, who may do everything with it"
         yield Remark(Weight.NOTE, text, command)
     alone = len(droppers) == 1 and droppers[0].user is not None
-    readers = [] if alone else droppers
-    for one in _readers([*readers, EVERYBODY], future(site.drop), READ):
-        if one.may(site.drop) & SEARCH:
-            text = f"what somebody drops into {path} can be read by {one.name}"
-            yield Remark(Weight.NOTE, text, command)
+    inside = [one for one in (*([] if alone else droppers), EVERYBODY) if one.may(site.drop) & SEARCH]
+    for one in _readers(inside, future(site.drop), READ):
+        text = f"what somebody drops into {path} can be read by {one.name}"
+        yield Remark(Weight.NOTE, text, command)
 
 
 def _way_there(site: Site, droppers: Sequence[Subject]) -> Iterator[Remark]:
@@ -192,21 +190,17 @@ def _passes(one: Subject, drop: Access, folder: Access) -> bool:
 
 def _secrets(site: Site, droppers: Sequence[Subject]) -> Iterator[Remark]:
     for file, *way in site.secrets:
-        for one in _readers([*droppers, EVERYBODY], file, READ):
-            if all(one.may(folder) & SEARCH for folder in way):
-                text = f"{one.name} may read the secrets in {file.path}"
-                yield Remark(Weight.BAD, text, taking_away(site, file, one))
+        there = [one for one in (*droppers, EVERYBODY) if all(one.may(folder) & SEARCH for folder in way)]
+        for one in _readers(there, file, READ):
+            text = f"{one.name} may read the secrets in {file.path}"
+            yield Remark(Weight.BAD, text, taking_away(site, file, one))
 
 
 def _insiders(site: Site) -> Iterator[Remark]:
-    if site.insiders:
-        names = ", ".join(site.insiders)
-        text = f"{names}: members of {site.group_name}, who may read its secrets and all that is filed"
-        yield Remark(
-            Weight.NOTE,
-            text,
-            f"gpasswd -a NAME {DROPPERS}; gpasswd -d NAME {site.group_name}",
-        )
+    for name in site.insiders:
+        text = f"user {name} is in the group {site.group_name}, and so may read its secrets and all that is filed"
+        command = f"gpasswd -a {name} {DROPPERS}; gpasswd -d {name} {site.group_name}"
+        yield Remark(Weight.NOTE, text, command)
 
 
 def _unique(subjects: Sequence[Subject]) -> list[Subject]:
