@@ -9,9 +9,10 @@ from tests.arriving.sluice import Sluice, sluice
 from tests.tools import need
 
 
-def _command(
+def command(
     spot: Spot, *words: str, share: str | None = None, port: int | None = None, options: tuple[str, ...] = ()
 ) -> list[str]:
+    """Return the call of smbclient that does some things in one connection."""
     servers = spot.room.servers
     where = [*servers.smb_login, "--port", str(port or servers.smb_port), "--directory", spot.queue]
     config = f"--configfile={servers.state}/samba/smb.conf"
@@ -28,16 +29,16 @@ def _command(
 
 def smb(spot: Spot, *words: str, share: str | None = None, options: tuple[str, ...] = ()) -> None:
     """Let smbclient do some things in one connection."""
-    command = _command(spot, *words, share=share, options=options)
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    line = command(spot, *words, share=share, options=options)
+    subprocess.run(line, check=True, capture_output=True, timeout=30)
 
 
 @contextmanager
 def half_put(spot: Spot, share: str | None = None) -> Iterator[tuple["subprocess.Popen[bytes]", Sluice]]:
     """Have half a document written by a client that the network keeps from going on."""
     with sluice(spot.room.servers.smb_port, len(spot.half)) as narrow:
-        command = _command(spot, f"put {spot.file()} {spot.name}", share=share, port=narrow.port)
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+        line = command(spot, f"put {spot.file()} {spot.name}", share=share, port=narrow.port)
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
             try:
                 spot.wait_for_size()
                 yield client, narrow

@@ -1,10 +1,9 @@
 """Servers that are set up as docs/scanners.md says, and the service behind them under its own account."""
 
 import io
-import os
 import random
-import tempfile
-from collections.abc import Iterator
+import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.arriving import explorer, ftp, smb, ssh
-from tests.arriving.office import DEVICES, PEOPLE, Office, desk, office
+from tests.arriving.office import DEVICES, PEOPLE, Office, desk
 from tests.arriving.room import Spot, Way
 from tests.e2e.harness import wait_for
+from tests.tools import need
 
 DOCUMENTS = 200
 AT_ONCE = 6
@@ -41,17 +41,6 @@ BROKEN: list[tuple[str, str, Way, Way]] = [
     ("proftpd", "scanner1", ftp.finished_early, ftp.stor),
     ("sshd", "bert", ssh.sftp_killed, ssh.sftp_put),
 ]
-
-
-@pytest.fixture(scope="module")
-def staffed() -> Iterator[Office]:
-    """An office with all servers, whose daemon runs."""
-    with tempfile.TemporaryDirectory(prefix="hotfolder-office-", ignore_cleanup_errors=True) as top:
-        os.chmod(top, 0o711)  # servers and service go there as other users
-        with office(Path(top)) as made:
-            made.start()
-            yield made
-            assert made.stop() == 0
 
 
 def arrived_once(place: Office, spots: list[Spot]) -> None:
@@ -111,6 +100,24 @@ def test_half_a_document_is_explained_and_waits(
     wait_for(lambda: "bytes, but only" in staffed.why(spot.path)["reason"], 30, "the reason is told")
     assert spot.room.sent(name) == []
     again(spot)
+    arrived_once(staffed, [spot])
+
+
+def test_a_client_that_fell_silent_is_noticed(staffed: Office, tmp_path: Path) -> None:
+    """The kernel asks after an SMB client within a minute, not after two hours."""
+    spot = desk(staffed, "samba", "scanner1", "silent.pdf", tmp_path)
+    port = staffed.ports["samba"]
+    ask = [need("ss", "iproute2"), "-Htno", "state", "established", f"sport = :{port}"]
+
+    def seconds() -> list[str]:
+        told = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+        return re.findall(r"timer:\(keepalive,(\d+)(?:sec|\.\d+)?(?:ms)?,", told)
+
+    with smb.half_put(spot) as (client, narrow):
+        found = wait_for(seconds, 30, "a keep-alive timer")
+        assert all(int(one) <= 60 for one in found)
+        narrow.open()
+        assert client.wait(30) == 0
     arrived_once(staffed, [spot])
 
 
