@@ -5,13 +5,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: demo test check bench format lock clean
+.PHONY: demo test check bench format lock clean package install uninstall
 
 demo: $(VENV)/run.stamp   ## the whole journey on real files, against a sandbox on this machine
 	$(BIN)/hotfolder demo
 
 test: $(VENV)/dev.stamp   ## all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not booted"
+	$(BIN)/python -m pytest -n 2 -m booted tests/booted
 
 check: $(VENV)/dev.stamp  ## format, lint, types, layers, docs, units
 	$(BIN)/ruff format --check .
@@ -25,6 +26,15 @@ bench: $(VENV)/dev.stamp  ## the benchmarks; one of them: make bench WORK=latenc
 format: $(VENV)/dev.stamp ## rewrite the sources in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+package: $(VENV)/dev.stamp ## dist/hotfolder_VERSION_ARCH.deb, with its locked wheels inside
+	systemd/package/build
+
+install: $(VENV)/run.stamp ## as root, without the package: program, units, completions, manual (DESTDIR, PREFIX)
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" systemd/package/install
+
+uninstall:                ## remove what `make install` put there; configuration, journal and documents stay
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" systemd/package/uninstall
 
 lock:                     ## renew the lock files (needs uv)
 	.ci/lock --upgrade

@@ -122,15 +122,21 @@ class Gate:
     """True after `Unauthorized`: nothing is claimed; when `closed_until` is over, a probe goes out."""
     mended: bool = False
     """True after a good probe, until a document has shown whether it was right."""
+    since: float = 0.0
+    """When the trouble began."""
 
     @property
     def trouble(self) -> str | None:
         """Return what keeps documents waiting, None where nothing is known to."""
         return None if self.mended else self.reason
 
-    def closes(self, until: float, reason: str, *, counts: bool = True, paused: bool = False) -> "Gate":
-        """Return the gate after trouble; it never opens earlier than it already would."""
-        return Gate(self.failures + counts, max(until, self.closed_until), reason, paused or self.paused)
+    def closes(
+        self, until: float, reason: str, *, now: float = 0.0, counts: bool = True, paused: bool = False
+    ) -> "Gate":
+        """Return the gate after trouble at the moment `now`; it never opens earlier than it already would."""
+        since = now if self.reason is None else self.since
+        until, paused = max(until, self.closed_until), paused or self.paused
+        return Gate(self.failures + counts, until, reason, paused, since=since)
 
     def opens(self) -> "Gate":
         """Return the gate after a success."""

@@ -4,9 +4,9 @@
 does not answer, and `inbox` keeps what is known of every entry and says which documents are ready.
 """
 
-from hotfolder.arrivals.drop import DropFolder, Habits
+from hotfolder.arrivals.drop import DropFolder
 from hotfolder.arrivals.ears import NOT_LOOKED_AT
-from hotfolder.arrivals.entries import Arrival, Entry
+from hotfolder.arrivals.entries import Arrival, Entry, Habits
 from hotfolder.arrivals.inbox import Inbox
 from hotfolder.arrivals.pairing import Custom, Pairing
 from hotfolder.arrivals.reach import Threads, patiently

@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 
 from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import scan
 from hotfolder.arrivals.ears import NOT_LOOKED_AT, Ears
-from hotfolder.arrivals.entries import Arrival
+from hotfolder.arrivals.entries import Arrival, Habits
 from hotfolder.arrivals.inbox import Inbox
 from hotfolder.arrivals.pairing import Key, Reading
 from hotfolder.arrivals.reach import SILENT_S, Reach
@@ -20,28 +19,13 @@ from hotfolder.arrivals.watch import Hint, Watch
 from hotfolder.checks.names import printable
 from hotfolder.checks.readiness import Facts, Kind
 from hotfolder.model import Clock
+from hotfolder.pulse import Beat
 
 _SPACING_S = 0.002
 """Between two rounds: a copy makes hundreds of events, one look serves them all."""
 _OFFLINE_FIRST_S, _OFFLINE_MAX_S = 1.0, 60.0
 _MOST_HINTS = 4096
 """More names than this are cheaper to find by a scan."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a drop folder is watched; seconds."""
-
-    name: str
-    path: str
-    poll: str
-    interval_s: float
-    rescan_s: float
-    recursive: bool
-    own_folders: frozenset[bytes]
-    """Names at the top of the drop folder that belong to the service."""
-    companion_form: str | None = None
-    """How companions are written: `json`, `yaml` or `xml`."""
 
 
 class DropFolder:
@@ -57,6 +41,7 @@ class DropFolder:
         self.last_scan: float | None = None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_learned: Callable[[float], object] = lambda _: None
+        self.on_scanned: Callable[[float], None] = lambda _: None
         self.open: Callable[[str], spool.Folders] = spool.Folders
         """Opens the folder at a path, in a thread; raises OSError where it is not to be used."""
         self.admit: Callable[[spool.Folders], None] = lambda _: None
@@ -66,6 +51,7 @@ class DropFolder:
         self.reach = Reach(disk, clock, self._tell_of_silence)
         self.ears = Ears((habits.name, habits.poll), watch, clock, self.reach, self._hint)
         self.ears.on_deaf = self._look_soon
+        self.beat = Beat()
         self.disk = disk
         """Threads of this queue alone: a share that hangs keeps no other queue waiting."""
         self._clock = clock
@@ -82,6 +68,7 @@ class DropFolder:
         """Keep the inbox true for ever; ends by cancellation."""
         try:
             while True:
+                self.beat.works()
                 try:
                     await self._round()
                     await self._pause(self._next_moment() - self._clock.monotonic())
@@ -199,7 +186,7 @@ class DropFolder:
             folders = self._need_folders()
         else:
             await self.ears.mend(folders)
-        self._rescan = False
+        self._rescan, began = False, self._clock.monotonic()
         self._hinted.clear()
         self._subtrees.clear()
         self.ears.miss_canary()
@@ -214,6 +201,7 @@ class DropFolder:
             self._subtrees |= await self.ears.listen_to(folders, subfolders)
         self.last_scan = self._clock.wall()
         self.scans += 1
+        self.on_scanned(self._clock.monotonic() - began)
         interval = (
             self.habits.rescan_s if self.ears.hearing else min(self.habits.interval_s, self.habits.rescan_s)
         )
@@ -266,11 +254,8 @@ class DropFolder:
 
     def learned(self) -> None:
         """Say and remember that the settle window grew."""
-        logger.info(
-            "queue {}: a writer came back; files must now be quiet for {:.1f} s",
-            self.habits.name,
-            self.inbox.window_s,
-        )
+        text = "queue {}: a writer came back; files must now be quiet for {:.1f} s"
+        logger.info(text, self.habits.name, self.inbox.window_s)
         self.on_learned(self.inbox.window_s)
 
     def _folders_in(self, found: list[scan.Seen | scan.Unseen]) -> set[bytes]:
@@ -310,6 +295,7 @@ class DropFolder:
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
+        self.beat.rests()
         if seconds > 0 and not self.behind:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -320,6 +306,7 @@ class DropFolder:
 
     async def _nap(self, seconds: float) -> None:
         """Wait before the next try, however much there is to look at; whoever wakes us ends it."""
+        self.beat.rests()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

@@ -49,3 +49,19 @@ class Arrival:
     def keys(self) -> list[Key]:
         """Return where it and what goes with it lie."""
         return [self.key, *((self.folder, one.name) for one in self.attendants)]
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a drop folder is watched; seconds."""
+
+    name: str
+    path: str
+    poll: str
+    interval_s: float
+    rescan_s: float
+    recursive: bool
+    own_folders: frozenset[bytes]
+    """Names at the top of the drop folder that belong to the service."""
+    companion_form: str | None = None
+    """How companions are written: `json`, `yaml` or `xml`."""

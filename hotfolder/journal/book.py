@@ -3,7 +3,8 @@
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from hotfolder.journal.webhooks import (
 )
 from hotfolder.model import Batch, Ground, Journey, State
 from hotfolder.news import News
+from hotfolder.pulse import Beat
 from hotfolder.states import DURABLE, Event, after
 
 _LARGEST_COMMIT = 512
@@ -94,6 +96,10 @@ class Journal:
         except ValueError as problem:
             self._writer.close()
             raise DamagedError(f"{state_dir / FILE_NAME}: the journal is damaged: {problem}") from problem
+        self.beat = Beat()
+        """Of the thread that commits."""
+        self.on_commit: Callable[[int, float], None] = lambda *_: None
+        """Told in the journal's thread how many rows each commit wrote, and in how many seconds; it must not raise."""
         self._pending: queue.SimpleQueue[tuple[Entry | _Note, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -195,15 +201,20 @@ class Journal:
 
     def _run(self) -> None:
         while (first := self._pending.get()) is not None:
+            self.beat.works()
             batch, last = self._gather(first)
+            began = time.monotonic()
             try:
                 self._commit([item for item, _ in batch])
             except Exception as problem:  # noqa: BLE001 — every waiting step must hear of it
                 for _, future in batch:
                     future.set_exception(problem)
             else:
+                took_s = time.monotonic() - began
                 for _, future in batch:
                     future.set_result(None)
+                self.on_commit(len(batch), took_s)
+            self.beat.rests()
             if last:
                 return
 

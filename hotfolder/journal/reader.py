@@ -12,7 +12,10 @@ from hotfolder.news import News
 
 FILE_NAME = "journal.sqlite3"
 
-_OPEN = "SELECT journey FROM documents WHERE state NOT IN ('filed', 'returned') ORDER BY upload_id"
+# Where an index is named, SQLite would look through all documents rather than sort a few.
+_OPEN = """
+SELECT journey FROM documents INDEXED BY documents_open WHERE state NOT IN ('filed', 'returned') ORDER BY upload_id
+"""
 _STATES = """
 SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
 """
@@ -46,11 +49,11 @@ WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND st
 AND updated_at <= ? AND (updated_at, upload_id) > (?, ?)
 ORDER BY updated_at, upload_id LIMIT ?
 """
-_LOOKED_THROUGH = """
-SELECT coalesce(
-    (SELECT looked_at FROM upkeep WHERE queue = ?),
-    (SELECT max(updated_at) FROM documents WHERE queue = ? AND state = 'filed' AND retired_at IS NULL)
-)
+_LOOKED_THROUGH = "SELECT looked_at FROM upkeep WHERE queue = ?"
+_NEWEST_RESTING = """
+SELECT updated_at FROM documents
+WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND state = 'filed' AND retired_at IS NULL
+ORDER BY updated_at DESC LIMIT 1
 """
 
 
@@ -130,8 +133,10 @@ class Reader:
 
         Where they never were: when the newest in them was filed, None where nothing lies there.
         """
-        (row,) = self._rows(_LOOKED_THROUGH, (queue_name, queue_name))
-        return cast("float | None", row[0])
+        if rows := self._rows(_LOOKED_THROUGH, (queue_name,)):
+            return cast("float", rows[0][0])
+        newest = [row[0] for done in (True, False) for row in self._rows(_NEWEST_RESTING, (queue_name, done))]
+        return max(newest, default=None)
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""

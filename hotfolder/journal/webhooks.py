@@ -22,8 +22,8 @@ ADOPT = "UPDATE webhooks SET upload_id = ? WHERE connection = ? AND document_id 
 WRITTEN = "UPDATE webhooks SET written = max(written, ?) WHERE number = ?"
 FORGET_OLD = "DELETE FROM webhooks WHERE last_at < ? AND (upload_id IS NULL OR written >= times)"
 FORGET_ORPHANS = """
-DELETE FROM webhooks WHERE upload_id IS NULL AND number <= (
-    SELECT number FROM webhooks WHERE upload_id IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?
+DELETE FROM webhooks INDEXED BY webhooks_of_nobody WHERE upload_id IS NULL AND number <= (
+    SELECT number FROM webhooks INDEXED BY webhooks_of_nobody WHERE upload_id IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?
 )
 """
 
@@ -32,17 +32,20 @@ w.connection, w.key, w.document_id, w.received_at, w.last_at, w.times, w.rejecte
 w.written
 """
 UNWRITTEN = f"""
-SELECT d.journey, {_COLUMNS} FROM webhooks AS w JOIN documents AS d ON d.upload_id = w.upload_id
-WHERE w.upload_id IS NOT NULL AND w.written < w.times AND d.queue = ? AND d.state = 'filed'
+SELECT d.journey, {_COLUMNS} FROM webhooks AS w INDEXED BY webhooks_unwritten CROSS JOIN documents AS d
+WHERE d.upload_id = w.upload_id AND w.upload_id IS NOT NULL AND w.written < w.times AND d.queue = ? AND d.state = 'filed'
 ORDER BY w.upload_id, w.number LIMIT ?
 """  # noqa: S608 — the names of columns above
-ORPHANS = "SELECT connection, count(*) FROM webhooks WHERE upload_id IS NULL GROUP BY connection"
+ORPHANS = """
+SELECT connection, count(*) FROM webhooks INDEXED BY webhooks_of_nobody WHERE upload_id IS NULL GROUP BY connection
+"""
 NEWEST_ORPHANS = f"""
-SELECT {_COLUMNS} FROM webhooks AS w WHERE w.upload_id IS NULL AND w.connection = ? ORDER BY w.number DESC LIMIT ?
+SELECT {_COLUMNS} FROM webhooks AS w INDEXED BY webhooks_of_nobody
+WHERE w.upload_id IS NULL AND w.connection = ? ORDER BY w.number DESC LIMIT ?
 """  # noqa: S608 — the names of columns above
 REJECTED = """
-SELECT d.queue, count(DISTINCT w.upload_id) FROM webhooks AS w JOIN documents AS d ON d.upload_id = w.upload_id
-WHERE w.upload_id IS NOT NULL AND w.rejected GROUP BY d.queue
+SELECT d.queue, count(DISTINCT w.upload_id) FROM webhooks AS w INDEXED BY webhooks_rejected CROSS JOIN documents AS d
+WHERE d.upload_id = w.upload_id AND w.upload_id IS NOT NULL AND w.rejected GROUP BY d.queue
 """
 
 

@@ -78,6 +78,10 @@ def _table(report: dict[str, Any]) -> str:
         if queue["rejected_later"]:
             text = "the service later rejected {} of the delivered documents; their records and the log say which"
             notes.append(f"{queue['name']}: {text.format(queue['rejected_later'])}")
+    if refused := report.get("reload_refused"):
+        notes.append(f"the last reload was refused, the configuration before it is in use:\n{refused}")
+    if hung := report.get("hung"):
+        notes.append(f"no progress: {', '.join(hung)}; the log says since when")
     for connection, orphans in report["orphans"].items():
         text = "webhooks of connection {} told {} times of documents that nobody sent; see --json"
         notes.append(text.format(connection, orphans["count"]))

@@ -16,6 +16,7 @@ from hotfolder.batches import REPORT_BYTES, draw, is_report_of, render, report_n
 from hotfolder.claims import new_upload_id
 from hotfolder.model import FINAL, Batch, Clock, Journey, State
 from hotfolder.pipeline.recorder import Recorder
+from hotfolder.pulse import Beat
 
 LOOKS_S = 0.2
 """Time between two looks at whether all that landed together is ready: files that vanish tell nobody."""
@@ -72,6 +73,7 @@ class Batching:
         self.waits_for_twin: Callable[[str], bool] = lambda _: False
         """Tells of an upload id whether what becomes of another document decides about it: nobody behind it waits."""
         self._changed = asyncio.Event()
+        self.beat = Beat()
 
     def owe(self, batch: Batch) -> None:
         """Report a batch of an earlier run once none of its documents is under way."""
@@ -157,16 +159,20 @@ class Batching:
         """Write the reports of batches that are through, for ever; ends by cancellation."""
         wait_s = _FIRST_WAIT_S
         while True:
+            self.beat.rests()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s if self._owed else None):
                     await self._changed.wait()
             self._changed.clear()
+            self.beat.works()
             try:
                 await self._open_again()
                 for batch in self._through():
                     await self._write(batch)
+                    self.beat.works()
             except OSError as problem:
                 self._tell(f"the report of a batch cannot be written: {problem.strerror or problem}")
+                self.beat.rests()
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _LAST_WAIT_S)
             else:

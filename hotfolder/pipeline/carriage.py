@@ -1,6 +1,6 @@
 """Carry each document of one connection along its arrows: claim, send, and what follows from that and from questions."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -56,6 +56,8 @@ class Carriage:
         self.harvest = Harvest(backend, crew, means.clock)
         self.twins = Twins()
         self.patience = Patience(means.clock)
+        self.on_paused: Callable[[list[Line]], None] = lambda _: None
+        """Told which queues the program has just paused or stopped by itself."""
         self._connection = connection
         self._backend = backend
         self._lines = lines
@@ -245,6 +247,7 @@ class Carriage:
         line.carried[journey.upload_id] = journey
         line.tell_warnings(before, journey)
         if line.stop_at(journey, self._clock.wall()):
+            self.on_paused([line])
             self._crew.start(self.give_back_unsent([line]))
         # Unsent, and its queue is paused or its content changed: it goes back.
         unsent = journey.state is State.DEFERRED and not stays_ours(journey)
@@ -308,7 +311,9 @@ class Carriage:
     def trouble(self, line: Line, trouble: Trouble) -> None:
         """Close a gate; where a pause begins, what was claimed and not sent goes back."""
         if self.gates.close(line, trouble):
-            self._crew.start(self.give_back_unsent([line] if trouble.scope is Scope.QUEUE else self._lines))
+            concerned = [line] if trouble.scope is Scope.QUEUE else self._lines
+            self.on_paused(concerned)
+            self._crew.start(self.give_back_unsent(concerned))
 
     async def give_back_unsent(self, lines: list[Line]) -> None:
         """When a queue pauses, what it had claimed and not sent goes back to the drop folder."""

@@ -26,8 +26,9 @@ class Gates:
     def close(self, line: Line, trouble: Trouble) -> bool:
         """Close the gate that the trouble concerns, for as long as it says; tell whether a pause begins."""
         old = line.gate if trouble.scope is Scope.QUEUE else self.shared
-        until = self._clock.monotonic() + self._wait_s(old, trouble)
-        new = old.closes(until, trouble.reason, counts=trouble.counts, paused=trouble.pause)
+        now = self._clock.monotonic()
+        until = now + self._wait_s(old, trouble)
+        new = old.closes(until, trouble.reason, now=now, counts=trouble.counts, paused=trouble.pause)
         self._set(line, trouble.scope, new)
         return new.paused and not old.paused
 

@@ -19,6 +19,7 @@ from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.inquiries import Inquiries
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
+from hotfolder.pulse import Beat
 from hotfolder.retry import Gate
 from hotfolder.settings import ConnectionSection, Limits
 
@@ -34,6 +35,7 @@ class Lane:
         self.lines = lines
         self.serial: str | None = None
         """Why documents go one after the other, where the limits do not say so."""
+        self.beat = Beat()
         self._limits = limits
         self._means = means
         self._clock = means.clock
@@ -59,8 +61,10 @@ class Lane:
     async def run(self) -> None:
         """Start whatever may start, for ever; ends by cancellation, `stop` comes before it."""
         while True:
+            self.beat.works()
             sooner_s = self._carriage.rounds.hurry(self.lines)
             nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may(), sooner_s)
+            self.beat.rests()
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._crew.wake.wait()
@@ -89,6 +93,10 @@ class Lane:
         """Go on with a document that an earlier run had claimed."""
         line.carried[journey.upload_id] = journey
         self._carriage.route(line, journey)
+
+    def observe(self, on_paused: Callable[[list[Line]], None]) -> None:
+        """Have somebody told which queues the program pauses or stops by itself; it must not raise."""
+        self._carriage.on_paused = on_paused
 
     @property
     def gate(self) -> Gate:

@@ -18,6 +18,7 @@ from hotfolder.journal import place_in_words
 from hotfolder.model import FINAL, Clock, Journey, State, Stop
 from hotfolder.pipeline.batching import Batching, Shop, Turn
 from hotfolder.pipeline.recorder import Recorder
+from hotfolder.pulse import Beat
 from hotfolder.retry import Gate
 from hotfolder.schedule import told_closed
 from hotfolder.settings import Queue
@@ -85,6 +86,8 @@ class Line:
         self.drop = drop
         self.disk = drop.disk
         self.gate = Gate()
+        self.beat = Beat()
+        """Of `file`."""
         self.by_hand: str | None = None
         """Why nothing is claimed although nothing is wrong: a person paused the queue."""
         self.stopped: Stop | None = None
@@ -202,6 +205,13 @@ class Line:
         return f"{printable(first.journey.name)}{more} cannot be filed: {first.reason}"
 
     @property
+    def slow_filing(self) -> str | None:
+        """Return how long done/ or failed/ has kept a document waiting, None where that is not worth a word."""
+        past = self.beat.slow_s
+        text = "done/ or failed/ has kept documents waiting for {:.0f} s; look after their disk or share"
+        return None if past is None else text.format(past)
+
+    @property
     def blocked(self) -> str | None:
         """Return why the disk allows nothing more to be claimed, None where it does."""
         if any(parked.blocks for parked in self.parked.values()):
@@ -224,7 +234,9 @@ class Line:
     async def file(self) -> None:
         """File what is final, batch by batch, for ever; ends by cancellation."""
         while True:
+            self.beat.rests()
             batch = [await self._to_file.get()]
+            self.beat.works()
             await asyncio.sleep(_GATHER_S)
             while len(batch) < _MOST_AT_ONCE and not self._to_file.empty():
                 batch.append(self._to_file.get_nowait())

@@ -18,6 +18,7 @@ from hotfolder.model import Journey
 from hotfolder.news import News
 from hotfolder.pipeline.line import Line
 from hotfolder.pipeline.recorder import Recorder
+from hotfolder.pulse import Beat
 from hotfolder.sidecar import EventRecord, Sidecar, moment, read, render
 
 _AT_ONCE = 256
@@ -101,6 +102,7 @@ class Postscripts:
     def __init__(self, line: Line, recorder: Recorder) -> None:
         self._line = line
         self._recorder = recorder
+        self.beat = Beat()
         self._wake = asyncio.Event()
         self._wake.set()  # what an earlier run left
         self._waits = False
@@ -114,14 +116,16 @@ class Postscripts:
     async def run(self) -> None:
         """Write whatever is told, for ever; ends by cancellation."""
         while True:
+            self.beat.rests()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S if self._waits else None):
                     await self._wake.wait()
             await asyncio.sleep(_GATHER_S)
             self._wake.clear()
             try:
+                self.beat.works()
                 while await self._write_some():
-                    pass
+                    self.beat.works()
             except Exception as problem:  # noqa: BLE001 — nothing that is told later may end what goes on now
                 self._waits = True
                 self._tell(f"{type(problem).__name__}: {problem}")

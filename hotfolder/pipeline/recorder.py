@@ -28,12 +28,15 @@ class Recorder:
         self._journal = journal
         self._clock = clock
         self.trouble: str | None = None
+        self.on_arrow: Callable[[Event, Journey, State | None, float], None] = lambda *_: None
+        """Told each arrow when it is written, and its moment (seconds since 1970); it must not raise."""
 
     async def record(self, event: Event, journey: Journey, before: State | None) -> None:
         """Write one arrow; a journal that cannot be written is tried again until it can."""
         entry = Entry(journey, event, self._clock.wall())
         await self._written(lambda: self._journal.record(entry, before))
         _log(event, journey, before)
+        self.on_arrow(event, journey, before, entry.at)
 
     async def _written(self, write: Callable[[], Future[None]]) -> None:
         wait_s = _FIRST_WAIT_S

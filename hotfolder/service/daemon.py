@@ -3,37 +3,32 @@
 import asyncio
 import os
 import sys
-import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
-from hotfolder import spool, status, unixsocket
+from hotfolder import logs, spool, status, unixsocket
 from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
-from hotfolder.model import FINAL, Clock, State
-from hotfolder.pipeline import Line
+from hotfolder.metrics import Counts
+from hotfolder.model import Clock
+from hotfolder.pulse import Pulse
+from hotfolder.service.herald import Herald, summary
+from hotfolder.service.once import Outcome, verdict
 from hotfolder.service.orders import Orders
+from hotfolder.service.showing import views_of
 from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
 from hotfolder.web import Front
 
-_STATUS_EVERY_S = 10.0
+_JOURNAL_HUNG_S = 60.0
+"""A commit that takes a minute: its disk has stopped, and no document can come any further."""
 _ONCE_LOOKS_S = 0.05
 _LOOKS_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How `once` ended: its exit status and one sentence."""
-
-    code: int
-    text: str
 
 
 class Service:
@@ -47,9 +42,15 @@ class Service:
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._lock = lock_state(settings.state_dir)
         self.journal = opened_journal(settings.state_dir, self._clock.wall())
+        self._pulse = Pulse(self._clock.monotonic)
+        self.journal.beat = self._pulse.watch("journal", limit_s=_JOURNAL_HUNG_S)
         self._run = uuid.uuid4().hex
+        self._counts = Counts()
+        self.journal.on_commit = self._counts.committed
         self.journal.begin_run(self._run, self._clock.wall()).result()
-        self._notifier = Notifier(environ)
+        self._herald = Herald(Notifier(environ), self._clock.monotonic)
+        self._refused: str | None = None
+        """Why the configuration on disk is not the one in use."""
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self.works: Works | None = None
@@ -67,13 +68,17 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
-        front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), self._well)
+        views = views_of(self._works, self._well, self._report, self._counts)
+        front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), views)
+        front.beat = self._pulse.watch("web server")
         await asyncio.to_thread(front.apply, self.settings)
+        heart = asyncio.get_running_loop().create_task(self._beat())
         try:
             await self._until_stopped()
-            self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((self.settings.grace_s + 5) * 1e6)}")
+            self._herald.stopping(self.settings.grace_s)
             return await self._works().stop(self.settings.grace_s)
         finally:
+            heart.cancel()
             control.close()
             await asyncio.to_thread(front.close)
             self._end()
@@ -84,7 +89,7 @@ class Service:
         works = self._works()
         deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
         try:
-            while (found := _verdict(works, deadline, self._stop.is_set())) is None:
+            while (found := verdict(works, deadline, self._stop.is_set())) is None:
                 self._raise_failure()
                 progress(works)
                 await asyncio.sleep(_ONCE_LOOKS_S)
@@ -111,6 +116,9 @@ class Service:
         for lane in self.works.lanes:
             if (same := before.get(lane.connection.name)) is not None:
                 lane.goes_on(same)
+        self.works.observe(self._counts)
+        callers = [name for name, connection in settings.connections.items() if connection.webhook]
+        self._counts.keep(settings.queues, callers, self._clock.wall())
         self.works.start()
 
     def _works(self) -> Works:
@@ -127,19 +135,15 @@ class Service:
             raise problem
 
     async def _until_stopped(self) -> None:
-        heart = asyncio.get_running_loop().create_task(self._beat())
-        try:
-            await self._until_ready()
-            while not self._stop.is_set():
-                self._raise_failure()
-                if self._reload.is_set():
-                    self._reload.clear()
-                    await self._reloaded()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOKS_S):
-                        await self._stop.wait()
-        finally:
-            heart.cancel()
+        await self._until_ready()
+        while not self._stop.is_set():
+            self._raise_failure()
+            if self._reload.is_set():
+                self._reload.clear()
+                await self._reloaded()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOKS_S):
+                    await self._stop.wait()
 
     async def _until_ready(self) -> None:
         """Tell systemd once every folder was scanned, or found to be offline."""
@@ -147,56 +151,66 @@ class Service:
             self._raise_failure()
             drops = [line.drop for _, line in self._works().lines()]
             if all(drop.scans or drop.offline != NOT_LOOKED_AT for drop in drops):
-                self._notifier.tell("READY=1", f"STATUS={self._summary()}")
-                logger.info("ready: {}", self._summary())
+                said = self._summary()
+                self._herald.ready(said)
+                logger.info("ready: {}", said)
                 return
             await asyncio.sleep(_ONCE_LOOKS_S)
 
     async def _beat(self) -> None:
-        """Feed systemd's watchdog while every loop runs, and tell the counts."""
-        nap_s = self._notifier.watchdog_s or _STATUS_EVERY_S
+        """Look after every loop, and tell systemd how it fares; that this runs shows that the event loop does."""
         while True:
-            await asyncio.sleep(min(nap_s, _STATUS_EVERY_S))
-            if self._works().failure() is None:
-                self._notifier.tell("WATCHDOG=1", f"STATUS={self._summary()}")
+            self._pulse.look()
+            self._works().pulse.look()
+            self._herald.tick(self._hung(), self._summary)
+            await asyncio.sleep(_LOOKS_S)
+
+    def _hung(self) -> dict[str, float]:
+        """Return the loops that make no progress, by name, with the seconds since they last did."""
+        found = self._pulse.hung() | self._works().pulse.hung()
+        return found if self._works().failure() is None else {**found, "a loop that ended": 0.0}
 
     async def _well(self) -> bool:
-        """Tell whether every loop runs; that this is answered at all shows that the event loop does."""
-        return self._works().failure() is None
+        """Tell whether every loop makes progress; that this is answered at all shows that the event loop does."""
+        return not self._hung()
 
     def _summary(self) -> str:
-        queues = self._report()["queues"]
-        counts = {
-            k: sum(q["counts"][k] for q in queues)
-            for k in ("waiting", "claimed", "uncertain", "done", "failed")
-        }
-        return f"{len(queues)} queues, " + ", ".join(f"{n} {k}" for k, n in counts.items())
+        return summary(self._report()["queues"], self._refused)
 
     def _report(self) -> dict[str, Any]:
         reader = self.journal.reader
         report = status.report(self._works().lanes, reader.tallies(), self._clock.wall())
-        return status.with_news(report, reader)
+        told = status.with_news(report, reader)
+        troubles = {"reload_refused": self._refused, "hung": sorted(self._hung())}
+        return told | {key: trouble for key, trouble in troubles.items() if trouble}
 
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
-        self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            settings = load_settings(self.settings.source, self._environ)
-        except SettingsError as problem:
-            logger.error("the new configuration is refused, the old one stays:\n{}", problem)
-            settings = None
-        if settings is not None and settings.state_dir != self.settings.state_dir:
-            logger.error(
-                "the new configuration is refused: `state_dir` cannot change while the service runs; restart it"
-            )
-        elif settings is not None:
+        self._herald.reloading(self.settings.grace_s)
+        settings, self._refused = self._configured()
+        if settings is None:
+            logger.error("the new configuration is refused, the old one stays:\n{}", self._refused)
+            self._counts.refuse()
+        else:
             if not await self._works().stop(self.settings.grace_s):
                 self._start_anew()
+            if settings.log != self.settings.log:
+                logs.set_up(settings.log.level, settings.log.format)
             self._begin(settings, first=False)
             if self._front is not None:
                 await asyncio.to_thread(self._front.apply, settings)
             logger.info("the configuration was read anew")
-        self._notifier.tell("READY=1", f"STATUS={self._summary()}")
+        self._herald.reloaded(self._summary())
+
+    def _configured(self) -> tuple[Settings | None, str | None]:
+        """Return the configuration as it is on disk, or why it cannot be used."""
+        try:
+            settings = load_settings(self.settings.source, self._environ)
+        except SettingsError as problem:
+            return None, str(problem)
+        if settings.state_dir != self.settings.state_dir:
+            return None, "`state_dir` cannot change while the service runs; restart it"
+        return settings, None
 
     async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         if question.get("ask") == "status":
@@ -248,54 +262,3 @@ def lock_state(state_dir: Path, about: str = "") -> spool.Lock:
         raise AlreadyRunningError(f"{state_dir} is in use by another hotfolder: {held}") from None
     finally:
         os.close(folder)
-
-
-def _verdict(works: Works, deadline: float | None, stopped: bool) -> Outcome | None:  # noqa: FBT001 — a fact
-    """Decide whether `once` is over, and with which exit status; a queue that is stuck does not keep the others."""
-    stuck: list[str] = []
-    busy = False
-    for lane, line in works.lines():
-        state, reason = status.state_of(lane, line)
-        if state in {"paused", "stopped"} or (state == "offline" and reason != NOT_LOOKED_AT):
-            stuck.append(f"queue {line.queue.name} is {state}: {reason}")
-            final = (j for j in line.carried.values() if j.state in FINAL)
-            busy = busy or line.batching.due or any(j.upload_id not in line.parked for j in final)
-        elif not line.open_now and _waits_for_its_hours(line):
-            stuck.append(f"queue {line.queue.name}: {reason}")
-        elif line.parked and not _busy(line):
-            stuck.append(f"queue {line.queue.name}: {line.filing_trouble}")
-        else:
-            busy = busy or not line.drop.scans or _busy(line)
-    if not busy and stuck:
-        return Outcome(3, "; ".join(stuck))
-    if not busy:
-        return _sum(works)
-    if deadline is not None and works.clock.monotonic() >= deadline:
-        return Outcome(4, "not everything was filed in time")
-    return Outcome(4, "stopped before everything was filed") if stopped else None
-
-
-def _sum(works: Works) -> Outcome:
-    lines = [line for _, line in works.lines()]
-    done, failed = (sum(line.filed[area] for line in lines) for area in ("done", "failed"))
-    held = sum(j.held for line in lines for j in line.carried.values())
-    missing, stuck = sum(len(line.missing) for line in lines), sum(len(line.stuck) for line in lines)
-    if failed or held or missing or stuck:
-        text = f"{failed} failed, {held} uncertain, {missing} missing, {stuck} stuck, {done} done"
-        return Outcome(1, text)
-    return Outcome(0, f"{done} done")
-
-
-def _waits_for_its_hours(line: Line) -> bool:
-    """Tell whether documents wait for a queue to open, and nothing else goes on in it."""
-    working = any(
-        j.state is not State.DEFERRED and not j.held and j.upload_id not in line.parked
-        for j in line.carried.values()
-    )
-    looking = not line.drop.scans or line.drop.behind
-    return _busy(line) and not working and not looking
-
-
-def _busy(line: Line) -> bool:
-    working = any(not j.held and j.upload_id not in line.parked for j in line.carried.values())
-    return working or line.batching.due or line.drop.behind or bool(line.drop.inbox.counts()["waiting"])

@@ -12,6 +12,7 @@ from hotfolder.backends.base import Backend
 from hotfolder.journal import Journal
 from hotfolder.model import Clock
 from hotfolder.pipeline import Line
+from hotfolder.pulse import Beat
 from hotfolder.retention import Fate, Swept, sweep, sweep_reports
 from hotfolder.settings.quantities import duration_text
 
@@ -32,6 +33,7 @@ class Upkeep:
 
     def __init__(self, line: Line, backend: Backend, journal: Journal, clock: Clock) -> None:
         self._line = line
+        self.beat = Beat()
         self._backend = backend
         self._journal = journal
         self._clock = clock
@@ -42,6 +44,11 @@ class Upkeep:
         self._doubted_since: float | None = None
         self._stopping = False
         self._after: dict[str, tuple[float, str]] = {}
+
+    @property
+    def queue(self) -> str:
+        """Return the queue's name."""
+        return self._line.queue.name
 
     @property
     def needed(self) -> bool:
@@ -56,7 +63,9 @@ class Upkeep:
         """Go round, for ever; ends by cancellation."""
         nap_s = 0.0
         while True:
+            self.beat.rests()
             await asyncio.sleep(nap_s)
+            self.beat.works()
             nap_s = await self._round()
 
     async def _round(self) -> float:
@@ -107,6 +116,7 @@ class Upkeep:
         for _ in range(_MOST_A_ROUND // _AT_ONCE):
             if self._stopping or self._line.drop.folders is None:
                 break
+            self.beat.works()
             some = partial(self._some, area, until, frozenset(self._line.carried))
             async with self._line.at_rest:
                 part, last = await asyncio.get_running_loop().run_in_executor(self._line.disk, some)

@@ -21,8 +21,10 @@ from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
+from hotfolder.metrics import Counts
 from hotfolder.model import FINAL, Clock, State
 from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
+from hotfolder.pulse import Beat, Pulse
 from hotfolder.recovery import Site, recover
 from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
@@ -87,6 +89,7 @@ class Works:
         self.settings = settings
         self.journal = journal
         self.clock = clock
+        self.pulse = Pulse(clock.monotonic)
         self.recorder = Recorder(journal, clock)
         self.watch = watch_for(settings)
         self._windows = journal.reader.settling()
@@ -116,9 +119,7 @@ class Works:
             j.queue for j in self.journal.reader.unfinished() if j.queue not in self.settings.queues
         )
         for queue, number in gone.items():
-            text = (
-                "queue {} is not configured any more, and {} of its documents are not finished; put it back"
-            )
+            text = "queue {} is not configured any more, {} of its documents are not finished; put it back"
             logger.warning(text, queue, number)
 
     def lines(self) -> list[tuple[Lane, Line]]:
@@ -134,10 +135,31 @@ class Works:
         for _, line in self.lines():
             self._late.append(late := Postscripts(line, self.recorder))
             line.on_filed = late.wake
+            name = line.queue.name
+            line.drop.beat = self._watched(f"arrivals of {name}", name)
+            line.beat = self._watched(f"filing of {name}", name)
+            late.beat = self._watched(f"additions to records of {name}", name)
+            line.batching.beat = self._watched(f"reports of {name}", name)
             loops = (line.drop.run(), line.file(), late.run(), line.batching.report())
             self._tasks += map(self._task, loops)
+        for lane in self.lanes:
+            lane.beat = self.pulse.watch(f"deliveries of {lane.connection.name}")
+        for upkeep in self._upkeep:
+            upkeep.beat = self._watched(f"upkeep of {upkeep.queue}", upkeep.queue)
         self._tasks += [self._task(lane.run()) for lane in self.lanes]
         self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
+
+    def _watched(self, name: str, queue: str) -> Beat:
+        """Watch a loop that may wait for the threads of its queue, which a share may hold, or for the journal."""
+        disk, journal = self._disks[queue], self.journal
+        return self.pulse.watch(name, lambda: disk.busy or journal.beat.busy)
+
+    def observe(self, counts: Counts) -> None:
+        """Have everything counted that happens from now on."""
+        self.recorder.on_arrow = counts.arrow
+        for lane, line in self.lines():
+            line.drop.on_scanned = partial(counts.scanned, line.queue.name)
+            lane.observe(lambda lines: counts.paused(one.queue.name for one in lines))
 
     def heard(self, connection: str, document_id: str) -> None:
         """Take note that a service told something of a document by itself."""
@@ -157,6 +179,7 @@ class Works:
     async def stop(self, grace_s: float) -> bool:
         """Take nothing more, let running requests finish, file what is final; tell whether all ended in time."""
         deadline = self.clock.monotonic() + grace_s
+        self.pulse.end()
         for upkeep in self._upkeep:
             upkeep.stop()
         in_time = all(await asyncio.gather(*(lane.stop(grace_s) for lane in self.lanes)))

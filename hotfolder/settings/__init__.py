@@ -15,10 +15,11 @@ from hotfolder.settings.connections import (
 )
 from hotfolder.settings.loading import load_settings
 from hotfolder.settings.problems import Place, Problem, SettingsError
-from hotfolder.settings.program import Http, Log, Settings, default_state_dir, find_settings_file
+from hotfolder.settings.program import Log, Settings, default_state_dir, find_settings_file
 from hotfolder.settings.queues import Queue, Retain, SizeLimit
 from hotfolder.settings.schema import config_schema
 from hotfolder.settings.secrets import Secret, SecretUnavailable, secret_files
+from hotfolder.settings.web import Http, Tls
 from hotfolder.settings.webhooks import Signature, Webhook
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Signature",
     "SizeLimit",
     "Timeouts",
+    "Tls",
     "Upload",
     "Webhook",
     "config_schema",

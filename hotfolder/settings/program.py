@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic.json_schema import SkipJsonSchema
 
-from hotfolder.settings.addresses import FolderPath, Listen
+from hotfolder.settings.addresses import FolderPath
 from hotfolder.settings.connections import Connection, ConnectionSection, DigitooConnection, Limits
 from hotfolder.settings.quantities import Seconds
 from hotfolder.settings.queues import Queue
 from hotfolder.settings.section import NAME_KEY, Section
+from hotfolder.settings.web import Http
 
 SOURCE_KEY = "<source>"
 """The key under which the configuration is told its own file; never written by people."""
@@ -55,13 +56,6 @@ def _level(value: Any) -> Any:
 
 
 EntryName = Annotated[str, AfterValidator(_entry_name)]
-
-
-class Http(Section):
-    """The program's own web server: `/webhooks/CONNECTION` and `/healthz`."""
-
-    listen: Listen
-    """HOST:PORT to listen on."""
 
 
 class Log(Section):

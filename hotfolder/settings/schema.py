@@ -17,10 +17,11 @@ from hotfolder.settings.connections import (
     Timeouts,
     Upload,
 )
-from hotfolder.settings.program import Http, Log, Settings
+from hotfolder.settings.program import Log, Settings
 from hotfolder.settings.quantities import DURATION_PATTERN, duration_text
 from hotfolder.settings.queues import Queue, Retain
 from hotfolder.settings.section import Section
+from hotfolder.settings.web import Http, Tls
 from hotfolder.settings.webhooks import Signature, Webhook
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -36,6 +37,7 @@ SECTIONS: tuple[type[Section], ...] = (
     Retry,
     Signature,
     Timeouts,
+    Tls,
     Upload,
     Webhook,
 )

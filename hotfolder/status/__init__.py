@@ -1,5 +1,6 @@
 """Say how the queues fare and why a file is where it is: the answers of `status` and `why`."""
 
+from hotfolder.status.figures import facts_of
 from hotfolder.status.files import Explanation, explain, in_words
 from hotfolder.status.later import with_news
 from hotfolder.status.places import Place, place_of
@@ -12,6 +13,7 @@ __all__ = [
     "at_stop",
     "by_hand",
     "explain",
+    "facts_of",
     "in_words",
     "place_of",
     "report",

@@ -81,8 +81,8 @@ def _halt(line: Line) -> tuple[str, str] | None:
     return ("paused", line.by_hand) if line.by_hand else None
 
 
-def _doubt(line: Line) -> str | None:
-    """Say which uncertain document keeps all others waiting, where an error would stop the queue."""
+def doubt_of(line: Line) -> str | None:
+    """Say which uncertain document keeps all others waiting, where an error would stop the queue; else None."""
     held = None if line.has_turn else next((j for j in line.carried.values() if j.held), None)
     if held is None:
         return None
@@ -103,11 +103,13 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     trouble = lane.journal_trouble or line.blocked
     if trouble:
         return "paused", trouble
-    if doubt := _doubt(line):
+    if doubt := doubt_of(line):
         return "stopped", doubt
     held_up = lane.gate.trouble or line.gate.trouble
     held_up = held_up or line.batching.trouble
-    trouble = line.filing_trouble or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    trouble = (
+        line.filing_trouble or line.slow_filing or held_up or _missing(line) or _stuck(line) or _stalled(line)
+    )
     return "active", "; ".join(
         filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.serial))
     ) or None

@@ -1,51 +1,75 @@
 """Put the web server's addresses together, and keep them as the configuration says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from collections.abc import Callable
+from functools import partial
 
 from loguru import logger
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hotfolder.journal import Journal
-from hotfolder.settings import Secret, SecretUnavailable, Settings
+from hotfolder.pulse import Beat
+from hotfolder.settings import Http, Secret, SecretUnavailable, Settings, Tls
+from hotfolder.web.access import Gatekeeper
+from hotfolder.web.monitoring import Monitoring, Views
 from hotfolder.web.receiver import Receiver
 from hotfolder.web.server import Server
+from hotfolder.web.tls import context_of, mark_of
 from hotfolder.web.verdicts import Door
 
-_WELL_WITHIN_S = 2.0
-"""For the documents' loop to say that it runs."""
 _METHODS = ["GET", "POST"]
 
 
 class Front:
     """The web server of a daemon."""
 
-    def __init__(
-        self, journal: Journal, heard: Callable[[str, str], None], well: Callable[[], Awaitable[bool]]
-    ) -> None:
-        """Belong to the running event loop, on which `heard` is called after each webhook and `well` is awaited.
+    def __init__(self, journal: Journal, heard: Callable[[str, str], None], views: Views) -> None:
+        """Belong to the running event loop, on which `heard` is called after each webhook and the views are awaited.
 
         `heard` is told the connection, and what the service calls the document.
         """
         self._loop = asyncio.get_running_loop()
         self._heard = heard
-        self._well = well
-        self._receiver = Receiver(journal, self._pass_on)
+        self._receiver = Receiver(journal, self._pass_on, views.counts.told)
+        self._monitoring = Monitoring(self._loop, views)
+        self.beat = Beat()
+        """Of the web server's loop; to be replaced before `apply` is called."""
         self._server: Server | None = None
+        self._tls: str | None = None
+        """What marks the certificates in use, None without TLS."""
 
     def apply(self, settings: Settings) -> None:
-        """Listen as a configuration says; blocks for a few seconds where another address is left."""
+        """Listen as a configuration says; blocks for a few seconds where another address or certificate is taken."""
         self._receiver.doors = doors(settings)
-        listen = settings.http.listen if settings.http else None
-        if self._server is not None and self._server.listen != listen:
+        http = settings.http
+        self._monitoring.keeper = keeper_of(http) if http else Gatekeeper(nobody=True)
+        self._monitoring.forget_told()
+        if self._server is not None and (http is None or self._must_move(self._server, http)):
             self.close()
-        if listen is not None and self._server is None:
-            self._server = Server(listen, self._application())
+        if http is not None and self._server is None:
+            _warn(http)
+            self._tls = _mark(http.tls) if http.tls else None
+            context = partial(context_of, http.tls) if http.tls else None
+            self._server = Server(http.listen, self._application(), context)
+            self._server.beat = self.beat
             self._server.start()
+
+    def _must_move(self, server: Server, http: Http) -> bool:
+        """Tell whether to listen anew: on another address, or with other certificates, if those are any good."""
+        if server.listen != http.listen or (http.tls is None) != (self._tls is None):
+            return True
+        if http.tls is None or (mark := _mark(http.tls)) == self._tls:
+            return False
+        try:
+            context_of(http.tls)
+        except OSError as problem:
+            logger.error("the web server keeps its old certificate: {}; then reload", problem)
+            return False
+        return mark != self._tls
 
     def close(self) -> None:
         """Stop listening; blocks for a few seconds at most."""
@@ -60,32 +84,53 @@ class Front:
 
     def _application(self) -> Starlette:
         take = self._receiver.answer
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/webhooks/{connection}", take, methods=_METHODS),
                 Route("/webhooks/{connection}/{word:path}", take, methods=_METHODS),
-                Route("/healthz", self._health),
+                *self._monitoring.routes(),
             ],
+            exception_handlers={HTTPException: _no_such_place},
         )
-
-    async def _health(self, request: Request) -> Response:
-        """Say whether every loop of the daemon runs: 200 or 503."""
-        del request
-        try:
-            async with asyncio.timeout(_WELL_WITHIN_S):
-                well = await asyncio.wrap_future(self._asked())
-        except (TimeoutError, RuntimeError):
-            well = False
-        return JSONResponse({"status": "ok" if well else "failing"}, 200 if well else 503)
-
-    def _asked(self) -> Future[bool]:
-        async def ask() -> bool:
-            return await self._well()
-
-        return asyncio.run_coroutine_threadsafe(ask(), self._loop)
+        application.router.redirect_slashes = False  # it would repeat the host that a stranger named
+        return application
 
     def _pass_on(self, connection: str, document_id: str) -> None:
         self._loop.call_soon_threadsafe(self._heard, connection, document_id)
+
+
+async def _no_such_place(request: Request, problem: Exception) -> Response:
+    """Answer what no address is for, or no method, without a word of what was asked."""
+    del request
+    assert isinstance(problem, HTTPException)  # noqa: S101 — registered for these
+    words = {404: "not found", 405: "this method is not taken here"}.get(problem.status_code, "not taken")
+    headers = {**(problem.headers or {}), "Connection": "close"}
+    return JSONResponse({"error": words}, problem.status_code, headers)
+
+
+def _warn(http: Http) -> None:
+    if http.tls is None and not http.within_machine:
+        text = (
+            "the web server speaks plain HTTP on {}: whoever is in between reads its token; give `http.tls`"
+        )
+        logger.warning(text, http.listen)
+
+
+def _mark(tls: Tls) -> str:
+    try:
+        return mark_of(tls)
+    except OSError as problem:
+        return f"unread: {problem.strerror}"
+
+
+def keeper_of(http: Http) -> Gatekeeper:
+    """Return what the web server asks of those who want to know; a token that cannot be had lets nobody in."""
+    try:
+        token = _revealed(http.token)
+    except SecretUnavailable as problem:
+        logger.error("nobody may ask how the daemon fares: {}; then reload", problem)
+        return Gatekeeper(certificate=http.asks_for_certificates, nobody=True)
+    return Gatekeeper(token, certificate=http.asks_for_certificates)
 
 
 def doors(settings: Settings) -> dict[str, Door]:

@@ -31,15 +31,19 @@ _GONE = 499
 class Receiver:
     """`/webhooks/CONNECTION` and `/webhooks/CONNECTION/SECRET`."""
 
-    def __init__(self, journal: Journal, heard: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, journal: Journal, heard: Callable[[str, str], None], count: Callable[[str, str], None]
+    ) -> None:
         """Take the journal, and what is called (in the web server's thread) after something new was written.
 
-        It is told the connection, and what the service calls the document.
+        `heard` is told the connection, and what the service calls the document; `count` the connection, and what became
+        of each call: taken, turned_away or put_off.
         """
         self.doors: Mapping[str, Door] = {}
         """Replaced as a whole where the configuration changes."""
         self._journal = journal
         self._heard = heard
+        self._count = count
         self._waiting = 0
         self._since_tidied = 0
         self._told: set[tuple[str, str]] = set()
@@ -75,22 +79,27 @@ class Receiver:
     async def _taken(self, news: News) -> Response:
         """Write what was told, and answer only then."""
         if self._waiting >= _MOST_AT_ONCE:
-            return _later()
+            return self._later(news)
         self._waiting += 1
         try:
             async with asyncio.timeout(_WRITTEN_WITHIN_S):
                 await asyncio.wrap_future(self._journal.hear(news))
         except (OSError, TimeoutError) as problem:
             self._tell(str(problem) or "the journal does not answer")
-            return _later()
+            return self._later(news)
         finally:
             self._waiting -= 1
         self._tell(None)
         self._told = {told for told in self._told if told[0] != news.connection}
         logger.debug("connection {}: told of {}: {}", news.connection, news.document_id, news.status)
         self._heard(news.connection, news.document_id)
+        self._count(news.connection, "taken")
         self._tidy()
         return JSONResponse({}, 202)
+
+    def _later(self, news: News) -> Response:
+        self._count(news.connection, "put_off")
+        return JSONResponse({"error": "try again later"}, 503, {"Retry-After": str(_COME_AGAIN_S)})
 
     def _tidy(self) -> None:
         """Forget now and then what is old, and the oldest of too much that belongs to no document."""
@@ -108,6 +117,7 @@ class Receiver:
     def _turned_away(self, door: Door | None, why: Rejection) -> Response:
         """Refuse a call; the log has it once until one is taken, so that strangers cannot fill it."""
         name = door.connection if door else ""
+        self._count(name, "turned_away")
         level = "DEBUG" if (name, why.why) in self._told else "WARNING"
         self._told.add((name, why.why))
         about = f"connection {name}" if door else "a connection that takes none"
@@ -126,10 +136,6 @@ class Receiver:
         else:
             logger.error("webhooks are put off, the services must tell them again: {}", trouble)
         self._trouble = trouble
-
-
-def _later() -> Response:
-    return JSONResponse({"error": "try again later"}, 503, {"Retry-After": str(_COME_AGAIN_S)})
 
 
 def _call(request: Request, body: bytes) -> Call:

@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news retry schedule states
+allocator checks connector news pulse retry schedule states
 backends.pace
-sidecar spool settings journal logs systemd unixsocket backends.base
+sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants companions identity results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
@@ -53,6 +53,8 @@ LIBRARIES = {
     "python_multipart": ["sandbox.multipart"],
     "click": ["main"],
     "rich": ["main"],
+    "prometheus_client": ["metrics"],
+    "ssl": ["backends.wire", "web.tls", "web.server"],
 }
 """Library → the modules (or packages) that alone import it."""
 
@@ -72,6 +74,7 @@ TOLERATED = {
 PURE = [
     "model",
     "news",
+    "pulse",
     "states",
     "retry",
     "schedule",
@@ -84,6 +87,7 @@ PURE = [
     "arrivals.entries",
     "arrivals.inbox",
     "arrivals.pairing",
+    "metrics.facts",
 ]
 """Facts in, decision out: no clock, no disk, no socket, no database, no chance."""
 

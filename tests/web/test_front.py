@@ -15,11 +15,12 @@ import pytest
 from hotfolder.journal import Journal, JournalError
 from hotfolder.news import News
 from hotfolder.settings import Settings, load_settings
-from hotfolder.web import Front
+from hotfolder.web import Front, guests
 from hotfolder.web import receiver as receiving
 from hotfolder.web import server as serving
 from tests.builders import DEADLINE_S, wait_until
 from tests.web.callers import PATH_WEBHOOK, WEBHOOKS, Caller
+from tests.web.sights import Seen
 
 CONFIG = f"""
 http: {{listen: 127.0.0.1:PORT}}
@@ -58,7 +59,7 @@ class House:
         self.heard = 0
         self.told: list[tuple[str, str]] = []
         """Connection and document of each call that was heard."""
-        self.well = True
+        self.seen = Seen()
         self.front: Front | None = None
 
     def visit(self, visitor: Callable[[Caller], None]) -> None:
@@ -68,11 +69,8 @@ class House:
             self.heard += 1
             self.told.append((connection, document_id))
 
-        async def well() -> bool:
-            return self.well
-
         async def host() -> None:
-            front = self.front = Front(self.journal, hear, well)
+            front = self.front = Front(self.journal, hear, self.seen.views())
             front.apply(self.settings)
             try:
                 await asyncio.to_thread(wait_until, lambda: front.port, "it listens")
@@ -172,7 +170,7 @@ def test_a_body_is_read_up_to_the_limit(house: House) -> None:
 
 def test_slow_callers_are_cut_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head or a body that does not come to its end holds nothing for long, and disturbs nobody."""
-    monkeypatch.setattr(serving, "_HEAD_WITHIN_S", 0.3)
+    monkeypatch.setattr(guests, "HEAD_WITHIN_S", 0.3)
     monkeypatch.setattr(receiving, "_BODY_WITHIN_S", 0.3)
 
     def visitor(caller: Caller) -> None:
@@ -199,26 +197,21 @@ def test_slow_callers_are_cut_off(house: House, monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < DEADLINE_S / 2
 
 
-def test_connections_are_limited(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit they are closed at once; those within go on."""
-    monkeypatch.setattr(serving, "_MOST_CONNECTIONS", 3)
+def test_connections_are_limited(house: House, monkeypatch: pytest.MonkeyPatch, logged: list[str]) -> None:
+    """Beyond the limit who idles longest makes room for who comes, so that nobody is kept out; it is said once."""
+    monkeypatch.setattr(guests, "MOST_OF_THIS_MACHINE", 3)
 
     def visitor(caller: Caller) -> None:
-        first = Caller(caller.port, keep=True)
-        assert first.tell(RECORD) == 202
         many = [socket.create_connection(("127.0.0.1", caller.port), timeout=DEADLINE_S) for _ in range(6)]
-        closed = 0
-        for one in many[2:]:
+        for one in many[:3]:
             with suppress(ConnectionError):
                 assert one.recv(1) == b""
-            closed += 1
-        assert closed == 4
-        assert first.tell(RECORD) == 202
-        first.close()
+        assert caller.tell(RECORD) == 202, "and three that say nothing are there"
         for one in many:
             one.close()
 
     house.visit(visitor)
+    assert len([line for line in logged if "no room for one more" in line]) == 1
 
 
 def test_a_journal_in_trouble_puts_callers_off(
@@ -315,7 +308,7 @@ def test_health(house: House) -> None:
 
     def visitor(caller: Caller) -> None:
         assert caller.send("/healthz", method="GET") == (200, {"status": "ok"})
-        house.well = False
+        house.seen.well = False
         assert caller.send("/healthz", method="GET") == (503, {"status": "failing"})
 
     house.visit(visitor)
