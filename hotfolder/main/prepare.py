@@ -32,7 +32,8 @@ def check(context: click.Context, config: Path | None, online: bool) -> None:  #
     """Check configuration, folders, who may do what with them, rename and events, limits, clock and free space."""
     from hotfolder.premises import examine_all  # noqa: PLC0415
 
-    settings = load_as_service(context, config)
+    # systemd hands credentials to the service, not to whoever types this; only to log in they are needed.
+    settings = load_as_service(context, config, handed_over=online or "CREDENTIALS_DIRECTORY" in os.environ)
     bad = 0
     for finding in examine_all(settings, dict(os.environ), online=online):
         bad += not finding.ok
