@@ -111,7 +111,7 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
         line.filing_trouble or line.slow_filing or held_up or _missing(line) or _stuck(line) or _stalled(line)
     )
     return "active", "; ".join(
-        filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.serial))
+        filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.behind, lane.serial))
     ) or None
 
 
