@@ -197,12 +197,13 @@ def main() -> None:
     reader.add_argument(
         "--rate", type=float, help="documents a second (default 10; with --documents: as many as go)"
     )
+    reader.add_argument("--no-faults", action="store_true", help="the services answer well, and at once")
     reader.add_argument("--no-kills", action="store_true", help="let the daemon live from begin to end")
     asked = reader.parse_args([word for word in sys.argv[1:] if word != "soak"])
     print(machine())
     with (
         tempfile.TemporaryDirectory(prefix="hotfolder-soak-") as folder,
-        sandbox(_scenario(folder)) as origin,
+        sandbox(_scenario(folder, [] if asked.no_faults else FAULTS)) as origin,
     ):
         soak = Soak(Path(folder), origin, "INFO" if asked.documents else "WARNING")
         soak.start()
@@ -232,10 +233,10 @@ def _work(soak: Soak, asked: argparse.Namespace) -> int:
     return quiet_from
 
 
-def _scenario(folder: str) -> Path:
-    """Write the faults as a scenario."""
+def _scenario(folder: str, faults: list[dict[str, Any]]) -> Path:
+    """Write faults as a scenario."""
     match = {"probability": SHARE}
-    rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(FAULTS)]
+    rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(faults)]
     path = Path(folder, "scenario.json")
     path.write_text(json.dumps(rules))
     return path
