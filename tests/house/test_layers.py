@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = """
 model
 allocator checks connector news pulse retry schedule states
-backends.pace
+backends.deadline backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants certificates companions identity results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
@@ -43,6 +43,7 @@ APART = "sandbox"
 LIBRARIES = {
     "watchdog": ["arrivals.watch"],
     "httpx": ["backends.wire"],
+    "httpcore": ["backends.deadline"],
     "sqlite3": ["journal"],
     "yaml": ["settings.yaml_source", "sandbox.faults"],
     "ctypes": ["allocator", "spool"],
@@ -54,7 +55,7 @@ LIBRARIES = {
     "click": ["main"],
     "rich": ["main"],
     "prometheus_client": ["metrics"],
-    "ssl": ["backends.wire", "certificates", "web.server"],
+    "ssl": ["backends.deadline", "backends.wire", "certificates", "web.server"],
 }
 """Library → the modules (or packages) that alone import it."""
 
