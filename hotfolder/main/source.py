@@ -43,6 +43,23 @@ def load(context: click.Context, config: Path | None, *, secrets: bool = True) -
         sys.exit(EX_CONFIG)
 
 
+def load_as_service(context: click.Context, config: Path | None) -> "Settings":
+    """Return the settings as `load` does; root goes on as the service's user, and reads them as he would."""
+    if os.geteuid() != 0:
+        return load(context, config)
+    from hotfolder.identity import act_as_service, called  # noqa: PLC0415
+
+    settings = load(context, config, secrets=False)
+    try:
+        user = act_as_service(settings.state_dir, [queue.folder for queue in settings.queues.values()])
+    except OSError as problem:
+        click.echo(f"{problem.filename or settings.state_dir}: {problem.strerror}", err=True)
+        sys.exit(EX_CONFIG)
+    if user != 0:
+        click.echo(f"root goes on as the service's user, {called(user)}", err=True)
+    return load(context, config)
+
+
 def ensure_queue(settings: "Settings", queue: str) -> None:
     """End with status 2 and the nearest name where there is no such queue."""
     from hotfolder.checks.names import printable  # noqa: PLC0415

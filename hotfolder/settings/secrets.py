@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -129,6 +129,18 @@ class CredentialSecret(Secret):
 
     def _place(self) -> str:
         return f"the credential {self.name}"
+
+
+def secret_files(part: Any, source: Path) -> set[Path]:
+    """Return the files that hold the secrets of a configuration, itself (`source`) where one is written in it."""
+    if isinstance(part, FileSecret):
+        return {part.path}
+    if isinstance(part, WrittenSecret):
+        return {source}
+    if isinstance(part, BaseModel):
+        part = dict(part)
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+    return {path for one in inner for path in secret_files(one, source)}
 
 
 def _read_private(path: Path) -> str:

@@ -13,7 +13,7 @@ model
 allocator checks connector news pulse retry schedule states
 backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
-attendants certificates companions results
+attendants certificates companions identity results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -26,7 +26,7 @@ arrivals
 claims delivery kinship
 filing followup settlement
 batches
-audit pipeline premises recovery redelivery retention
+audit pipeline premises recovery redelivery retention starter
 status web
 service
 main
@@ -82,6 +82,8 @@ PURE = [
     "connector",
     "kinship",
     "checks",
+    "rights.access",
+    "rights.verdicts",
     "arrivals.entries",
     "arrivals.inbox",
     "arrivals.pairing",
