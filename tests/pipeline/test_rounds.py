@@ -163,6 +163,7 @@ def test_new_documents_wait_while_questions_do_not_keep_up(
             late = accepted(number)
             line.carried[late.upload_id] = late
             shop.lane._carriage.rounds.add(line, late, now - 61.0, 0)
+        shop.lane._crew.wake.set()
         await shop.until(lambda: crowd.asking == 2, "asking")
         assert "28 accepted documents wait to be asked about" in (shop.lane.behind or "")
         shop.put("new.png", picture(1))
