@@ -76,7 +76,7 @@ class Service:
         front.beat = self._pulse.watch("web server")
         await asyncio.to_thread(front.apply, self.settings)
         desk = self._desk = Desk(self.journal, self._clock, lambda: self._works().lanes, this_machine())
-        desk.hung, desk.beat = self._hung, self._pulse.watch("notices", desk.waits)
+        desk.hung, desk.beat = self._hung, self._pulse.watch("notices", self._desk_waits)
         desk.apply(self.settings)
         tasks = [asyncio.get_running_loop().create_task(work) for work in (self._beat(), desk.run())]
         try:
@@ -179,6 +179,10 @@ class Service:
         """Return the loops that make no progress, by name, with the seconds since they last did."""
         found = self._pulse.hung() | self._works().pulse.hung()
         return found if self._works().failure() is None else {**found, "a loop that ended": 0.0}
+
+    def _desk_waits(self) -> bool:
+        """Tell whether the loop of the notices may be waiting for the journal, which is watched by itself."""
+        return self.journal.beat.busy or (self._desk is not None and self._desk.waits())
 
     async def _well(self) -> bool:
         """Tell whether every loop makes progress; that this is answered at all shows that the event loop does."""

@@ -19,7 +19,7 @@ from hotfolder.settings.problems import Place, Problem, SettingsError
 from hotfolder.settings.program import Log, Settings, default_state_dir, find_settings_file
 from hotfolder.settings.queues import Queue, Retain, SizeLimit
 from hotfolder.settings.schema import config_schema
-from hotfolder.settings.secrets import Secret, SecretUnavailable
+from hotfolder.settings.secrets import Secret, SecretUnavailable, credentials_in, secret_files
 from hotfolder.settings.web import Http, Tls
 from hotfolder.settings.webhooks import Signature, Webhook
 
@@ -55,7 +55,9 @@ __all__ = [
     "Webhook",
     "WebhookTarget",
     "config_schema",
+    "credentials_in",
     "default_state_dir",
     "find_settings_file",
     "load_settings",
+    "secret_files",
 ]

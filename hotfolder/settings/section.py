@@ -18,6 +18,8 @@ class Origin:
     environ: Mapping[str, str]
     look: bool = True
     """Whether to look at the files and variables that hold secrets and certificates."""
+    handed_over: bool = True
+    """Whether to look at what systemd hands over too, which it does for the service alone."""
 
 
 def origin_of(info: ValidationInfo) -> Origin | None:
