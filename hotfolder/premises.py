@@ -20,7 +20,7 @@ from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
 from hotfolder.rights import Weight, judged, survey
-from hotfolder.settings import Queue, Settings, secret_files
+from hotfolder.settings import Queue, Settings, credentials_in, secret_files
 
 _WORK = os.fsdecode(spool.WORK_FOLDER)
 _ROOMY_BYTES = 1 << 30
@@ -37,6 +37,7 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
         True,
         f"configuration {settings.source}: queues {len(settings.queues)}, connections {len(settings.connections)}",
     )
+    yield from _credentials(settings, environ)
     yield _clock(time.time())
     yield from _limits(len(settings.queues))
     yield Finding(True, library())
@@ -57,6 +58,14 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
     if online:
         for name in settings.connections:
             yield from _service(settings, name)
+
+
+def _credentials(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Say what cannot be looked at from here: systemd hands it to the service alone."""
+    names = sorted(credentials_in(settings))
+    if names and "CREDENTIALS_DIRECTORY" not in environ:
+        units = ", ".join(f"LoadCredential={name}:…" for name in names)
+        yield Finding(True, f"not looked at, since systemd hands it to the service alone: {units}")
 
 
 def _clock(now: float) -> Finding:

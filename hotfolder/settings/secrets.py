@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,16 +131,27 @@ class CredentialSecret(Secret):
         return f"the credential {self.name}"
 
 
+def credentials_in(part: Any) -> set[str]:
+    """Return the names of what systemd hands over for a configuration."""
+    if isinstance(part, CredentialSecret):
+        return {part.name}
+    return {name for one in _parts(part) for name in credentials_in(one)}
+
+
 def secret_files(part: Any, source: Path) -> set[Path]:
     """Return the files that hold the secrets of a configuration, itself (`source`) where one is written in it."""
     if isinstance(part, FileSecret):
         return {part.path}
     if isinstance(part, WrittenSecret):
         return {source}
-    if isinstance(part, BaseModel):
-        part = dict(part)
-    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
-    return {path for one in inner for path in secret_files(one, source)}
+    return {path for one in _parts(part) for path in secret_files(one, source)}
+
+
+def _parts(whole: Any) -> Iterable[Any]:
+    """Return what a section, a mapping or a list consists of."""
+    if isinstance(whole, BaseModel):
+        whole = dict(whole)
+    return whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list | tuple) else ()
 
 
 def _read_private(path: Path) -> str:
@@ -217,7 +228,7 @@ def _validated(value: Any, info: ValidationInfo) -> Secret:
         return value
     origin = origin_of(info)
     secret = _parsed(value, origin)
-    if origin and origin.look:
+    if origin and origin.look and (origin.handed_over or not isinstance(secret, CredentialSecret)):
         try:
             secret.reveal()
         except SecretUnavailable as error:

@@ -37,6 +37,10 @@ class Estate:
     top: Path
     holder: "subprocess.Popen[bytes]"
 
+    def bring(self, file: Path) -> Path:
+        """Return where a file of ours lies inside: at the same place."""
+        return file
+
     def outside(self, path: str | Path) -> Path:
         """Return where something below /srv or /var/lib/hotfolder lies as seen from outside."""
         for inside, name in (("/srv", "srv"), ("/var/lib/hotfolder", "state")):

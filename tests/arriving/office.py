@@ -10,20 +10,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, flock
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.unixsocket import NoDaemonError, ask
 from tests.arriving.documented import blocks, commands
-from tests.arriving.estate import Estate, estate
+from tests.arriving.estate import estate
 from tests.arriving.room import Room, Spot
 from tests.arriving.servers import LOOPBACK, Servers, free_port, serving
 from tests.e2e.harness import wait_for
 from tests.tools import need, need_server, python_for_all
 
 DROP = Path("/srv/hotfolder/invoices")
+SERVERS = ("samba", "vsftpd", "proftpd", "sshd")
 DEVICES, PEOPLE = ("scanner1", "scanner2"), ("anna", "bert")
 CONFIG = """
 state_dir: /var/lib/hotfolder
@@ -41,11 +42,30 @@ PROFTPD_TOO = ("libsasl2-2", "libpcre2-posix3")
 """Debian's packages of proftpd and what it loads; not installed, since vsftpd's package excludes it."""
 
 
+class Land(Protocol):
+    """Where accounts and servers live: an `Estate`, or a machine with a systemd of its own."""
+
+    def run(self, *command: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run a command there."""
+
+    def shell(self, script: str) -> object:
+        """Run lines of a shell there."""
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file there."""
+
+    def bring(self, file: Path) -> Path:
+        """Make a file of ours known there, and return its path."""
+
+    def outside(self, path: str | Path) -> Path:
+        """Return where something below /srv or /var/lib/hotfolder lies as seen from here."""
+
+
 @dataclass
 class Office:
-    """The machine, the service and where each server listens."""
+    """The machine, the service and where each server listens; `start`, `stop` and `hotfolder` take an `Estate`."""
 
-    land: Estate
+    land: Any
     sandbox: SandboxServer
     ports: dict[str, int]
     log: Path
@@ -106,7 +126,7 @@ class Desk(Spot):
     def path(self) -> Path:
         """Where it is to lie, as seen from outside."""
         office: Any = self.room
-        land: Estate = office.site.land
+        land: Land = office.site.land
         return land.outside(self.folder / self.name)
 
     @property
@@ -122,7 +142,7 @@ class OwnDesk(Desk):
     def path(self) -> Path:
         """Where it is to lie, as seen from outside."""
         office: Any = self.room
-        land: Estate = office.site.land
+        land: Land = office.site.land
         return land.outside(self.folder / self.room.servers.user / self.name)
 
     def wait_for_size(self, at_least: int = 1, path: Path | None = None) -> None:
@@ -141,7 +161,7 @@ def desk(office: Office, server: str, user: str, name: str, scratch: Path, edge:
     ports = office.ports
     ftp = ports.get("proftpd" if server == "proftpd" else "vsftpd", 0)
     served = Servers(
-        state=office.land.top / "clients",
+        state=office.log.parent / "clients",
         smb_port=ports.get("samba", 0),
         ftp_port=ftp,
         strict_ftp_port=ftp,
@@ -158,11 +178,17 @@ def desk(office: Office, server: str, user: str, name: str, scratch: Path, edge:
 # Setting up --------------------------------------------------------------------------------------
 
 
-def _accounts(land: Estate) -> None:
-    """Make the service's account as its package does, and everybody else as the page says."""
+def service_account(land: Land) -> None:
+    """Make the service's account as its package does."""
     land.shell(
         "useradd --system --user-group --home-dir /var/lib/hotfolder --shell /usr/sbin/nologin hotfolder\n"
-        "chown hotfolder:hotfolder /var/lib/hotfolder && chmod 0750 /var/lib/hotfolder\n"
+        "chown hotfolder:hotfolder /var/lib/hotfolder && chmod 0750 /var/lib/hotfolder"
+    )
+
+
+def accounts(land: Land) -> None:
+    """Make everybody else as the page says, with the folders that Debian's units of the servers make."""
+    land.shell(
         "mkdir -p /run/samba /var/log/samba /run/sshd /run/vsftpd/empty /run/proftpd /etc/ssh/hotfolder-keys"
     )
     land.shell(commands("folders"))
@@ -171,8 +197,8 @@ def _accounts(land: Estate) -> None:
         land.shell(commands("samba-account", name, f"pw-{name}"))
 
 
-def _samba(land: Estate, port: int) -> Sequence[str]:
-    program = need_server("smbd", "samba")
+def samba(land: Land, port: int) -> list[str]:
+    """Set up Samba, and return what starts it."""
     here = f"""[global]
     smb ports = {port}
     interfaces = {LOOPBACK}/8
@@ -181,34 +207,35 @@ def _samba(land: Estate, port: int) -> Sequence[str]:
     smb2 max write = 65536
 """  # pieces small enough to be broken off between two of them
     land.write("/etc/samba/smb.conf", blocks()["/etc/samba/smb.conf"].replace("[global]\n", here, 1))
-    return land.line([program, "--foreground", "--no-process-group"])
+    return [need_server("smbd", "samba"), "--foreground", "--no-process-group"]
 
 
-def _vsftpd(land: Estate, port: int) -> Sequence[str]:
-    program = need_server("vsftpd", "vsftpd")
+def vsftpd(land: Land, port: int) -> list[str]:
+    """Set up vsftpd, and return what starts it."""
     land.write("/etc/pam.d/hotfolder-ftp", blocks()["/etc/pam.d/hotfolder-ftp"])
     here = f"listen_address={LOOPBACK}\nlisten_port={port}\nbackground=NO\n"
     land.write("/etc/vsftpd.conf", blocks()["/etc/vsftpd.conf"] + here)
-    return land.line([program, "/etc/vsftpd.conf"])
+    return [need_server("vsftpd", "vsftpd"), "/etc/vsftpd.conf"]
 
 
-def _sshd(land: Estate, port: int, state: Path) -> Sequence[str]:
-    program = need_server("sshd", "openssh-server")
+def sshd(land: Land, port: int, clients: Path) -> list[str]:
+    """Set up OpenSSH with the key of the clients, and return what starts it."""
     keygen = [need("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f"]
-    subprocess.run([*keygen, str(state / "key")], check=True)
+    subprocess.run([*keygen, str(clients / "key")], check=True)
     land.run(*keygen, "/etc/ssh/hotfolder_test_key")
     for name in (*DEVICES, *PEOPLE):
-        land.write(f"/etc/ssh/hotfolder-keys/{name}", (state / "key.pub").read_text())
+        land.write(f"/etc/ssh/hotfolder-keys/{name}", (clients / "key.pub").read_text())
     path = "/etc/ssh/sshd_config.d/hotfolder.conf"
     land.write(path, blocks()[path])
     text = f"Port {port}\nListenAddress {LOOPBACK}\nHostKey /etc/ssh/hotfolder_test_key\nPidFile none\nUsePAM yes\n"
     land.write("/etc/ssh/hotfolder_test", f"{text}Subsystem sftp internal-sftp\nInclude {path}\n")
-    return land.line([program, "-D", "-e", "-f", "/etc/ssh/hotfolder_test"])
+    return [need_server("sshd", "openssh-server"), "-D", "-e", "-f", "/etc/ssh/hotfolder_test"]
 
 
-def _proftpd(land: Estate, port: int) -> Sequence[str]:
-    for archive in _downloaded((*PROFTPD, *PROFTPD_TOO)):
-        land.run("dpkg-deb", "-x", archive, "/etc/unpacked")
+def proftpd(land: Land, port: int) -> list[str]:
+    """Unpack and set up proftpd, and return what starts it."""
+    for archive in downloaded():
+        land.run("dpkg-deb", "-x", land.bring(archive), "/etc/unpacked")
     land.shell(
         "cp -a /etc/unpacked/usr/. /usr/; cp -an /etc/unpacked/etc/proftpd /etc/; mkdir -p /var/log/proftpd"
     )
@@ -217,11 +244,26 @@ def _proftpd(land: Estate, port: int) -> Sequence[str]:
     land.write("/etc/proftpd/proftpd.conf", blocks()["/etc/proftpd/proftpd.conf"] + here)
     for name in (*DEVICES, *PEOPLE):
         land.shell(commands("proftpd-account", name, f"pw-{name}"))
-    return land.line(["proftpd", "--nodaemon", "--quiet", "--config", "/etc/proftpd/proftpd.conf"])
+    return ["/usr/sbin/proftpd", "--nodaemon", "--quiet", "--config", "/etc/proftpd/proftpd.conf"]
 
 
-def _downloaded(packages: Sequence[str]) -> list[Path]:
-    """Return Debian's archives of some packages, fetched once for all tests of this machine."""
+def client_files(top: Path) -> Path:
+    """Make the folder for what clients need, and return it."""
+    made = top / "clients"
+    (made / "samba").mkdir(parents=True)
+    (made / "samba" / "smb.conf").write_text("[global]\nclient min protocol = SMB2_10\n")
+    return made
+
+
+def set_up(name: str, land: Land, port: int, clients: Path) -> list[str]:
+    """Set up one of the servers as the page says, and return what starts it."""
+    if name == "sshd":
+        return sshd(land, port, clients)
+    return {"samba": samba, "vsftpd": vsftpd, "proftpd": proftpd}[name](land, port)
+
+
+def downloaded(packages: Sequence[str] = (*PROFTPD, *PROFTPD_TOO)) -> list[Path]:
+    """Return Debian's archives of proftpd, fetched once for all tests of this machine."""
     cache = Path(tempfile.gettempdir()) / "hotfolder-tests-archives"
     cache.mkdir(exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -243,26 +285,20 @@ def _downloaded(packages: Sequence[str]) -> list[Path]:
 
 
 @contextmanager
-def office(top: Path, servers: Sequence[str] = ("samba", "vsftpd", "proftpd", "sshd")) -> Iterator[Office]:
-    """Have an office with some of the servers for the length of a block; nothing that was sent may be unexpected."""
-    state = top / "clients"
-    (state / "samba").mkdir(parents=True)
-    (state / "samba" / "smb.conf").write_text("[global]\nclient min protocol = SMB2_10\n")
+def office(top: Path, servers: Sequence[str] = SERVERS) -> Iterator[Office]:
+    """Have an office with some of the servers for the length of a block."""
+    clients = client_files(top)
     with estate(top) as land, SandboxServer() as sandbox, ExitStack() as stack:
-        _accounts(land)
+        service_account(land)
+        accounts(land)
         made = Office(land, sandbox, {name: free_port() for name in servers}, top / "log")
         land.write("/etc/hotfolder/config.yaml", CONFIG.format(origin=sandbox.origin), 0o640)
         land.shell(
             "chown root:hotfolder /etc/hotfolder /etc/hotfolder/config.yaml; chmod 0750 /etc/hotfolder"
         )
-        lines = {
-            "samba": lambda port: _samba(land, port),
-            "vsftpd": lambda port: _vsftpd(land, port),
-            "proftpd": lambda port: _proftpd(land, port),
-            "sshd": lambda port: _sshd(land, port, state),
-        }
         for name, port in made.ports.items():
-            stack.enter_context(serving(lines[name](port), port, top / f"{name}.log"))
+            line = land.line(set_up(name, land, port, clients))
+            stack.enter_context(serving(line, port, top / f"{name}.log"))
         try:
             yield made
         finally:
