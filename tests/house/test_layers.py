@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news pulse retry schedule states
+allocator checks connector news pulse retry schedule states veil
 backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants companions results
