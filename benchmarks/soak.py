@@ -2,25 +2,28 @@
 
 `python -m benchmarks soak --minutes 30`, and `--rate 10` documents a second. Two thirds of the time the daemon is
 killed every `KILL_EVERY_S`, one third it is left alone, so that growth shows; with `--no-kills` it is left alone all
-the time. What was dropped must be filed, each document once; memory, threads, descriptors and the journal's size are
-sampled all the while. Ends with a table and writes `soak.json` into the current directory.
+the time. What was dropped must be filed, each document once; memory, threads, descriptors, processor time, log and the
+journal's size are sampled all the while. Ends with a table and writes `soak.json` into the current directory.
+
+`--documents 50000` drops so many as fast as they are filed (or at `--rate`), kills nobody, logs what a daemon logs
+unless told otherwise, and ends with a table of what each tenth cost, and what has grown.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.place import DIGITOO, DOCDIGITIZER, ROSSUM, ledger, machine, png_of, sandbox, until
+from benchmarks.usage import Meter, Usage, show
 from hotfolder.main import program
 from hotfolder.sidecar import Sidecar
 from hotfolder.unixsocket import NoDaemonError, ask
@@ -30,6 +33,8 @@ OWN = {"lock", "run"}
 """The service's own files in a work folder."""
 KILL_EVERY_S, SAMPLE_EVERY_S = 30.0, 2.0
 QUIET_WITHIN_S = 600.0
+MOST_WAITING, LOOK_EVERY_S = 300, 0.25
+"""Documents that are dropped and not filed yet, and time between two looks, where they come as fast as they go."""
 DOCUMENT_BYTES = 3_000
 SHARE = 0.01
 """Of the requests, for each kind of fault."""
@@ -44,33 +49,24 @@ FAULTS: list[dict[str, Any]] = [
 ASIDE = "ask_after: 2s, retry: {first: 200ms, max: 5s}, limits: {concurrency: 8, per_second: 200}"
 
 
-@dataclass(frozen=True)
-class Sample:
-    """How the daemon fared at a moment (seconds since the start), in its nth life."""
-
-    at_s: float
-    life: int
-    rss_mib: float
-    threads: int
-    descriptors: int
-    journal_mib: float
-
-
 @dataclass
 class Soak:
     """A daemon that is fed and killed."""
 
     top: Path
     origin: str
+    level: str = "WARNING"
     began: float = field(default_factory=time.monotonic)
     lives: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every document → its queue."""
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[Usage] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        lines = [f"state_dir: {self.top}/state\nroot: {self.top}/in\nlog: {{level: WARNING}}\nconnections:"]
+        lines = [
+            f"state_dir: {self.top}/state\nroot: {self.top}/in\nlog: {{level: {self.level}}}\nconnections:"
+        ]
         lines += [
             f"  {name}: {{{how.format(origin=self.origin)}, {ASIDE}}}" for name, (how, _) in QUEUES.items()
         ]
@@ -79,6 +75,7 @@ class Soak:
             self.drop(name).mkdir(parents=True)
             lines.append(f"  {name}: {{connection: {name}, queue_id: {queue_id}, settle: 100ms}}")
         (self.top / "config.yaml").write_text("\n".join(lines) + "\n")
+        self.meter = Meter(self.top / "state", self.top / "log")
 
     def drop(self, queue: str) -> Path:
         """Return a drop folder."""
@@ -110,18 +107,14 @@ class Soak:
     def sample(self) -> None:
         """Take note of what the daemon uses."""
         assert self.process is not None
-        status = f"/proc/{self.process.pid}/status"
-        told = dict(line.split(":", 1) for line in Path(status).read_text().splitlines())
-        self.samples.append(
-            Sample(
-                round(time.monotonic() - self.began, 1),
-                self.lives,
-                round(int(told["VmRSS"].split()[0]) / 1024, 1),
-                int(told["Threads"]),
-                len(os.listdir(f"/proc/{self.process.pid}/fd")),
-                round(sum(p.stat().st_size for p in (self.top / "state").glob("journal*")) / 2**20, 2),
-            )
-        )
+        with suppress(NoDaemonError, OSError):
+            at_s = time.monotonic() - self.began
+            self.samples.append(self.meter.read(self.process.pid, at_s, self.lives, self.at_rest()))
+
+    def at_rest(self) -> int:
+        """Return how many documents are filed, as the daemon says."""
+        queues = ask(self.top / "state", {"ask": "status"})["queues"]
+        return sum(queue["counts"][outcome] for queue in queues for outcome in ("done", "failed"))
 
     def work(self, for_s: float, rate: float, *, kills: bool) -> None:
         """Feed at a steady rate for a while, sampling, and killing where that is asked for."""
@@ -138,6 +131,20 @@ class Soak:
             if fed < (now - begin) * rate:
                 self.feed()
                 fed += 1
+            else:
+                time.sleep(0.01)
+
+    def run_through(self, documents: int, rate: float | None) -> None:
+        """Feed so many documents at a steady rate, or as fast as they are filed, sampling."""
+        until(self.quiet, QUIET_WITHIN_S, self.unquiet)
+        begin, next_sample = time.monotonic(), 0.0
+        while (fed := len(self.dropped)) < documents:
+            now = time.monotonic()
+            if now >= next_sample:
+                self.sample()
+                next_sample = now + LOOK_EVERY_S
+            if fed < self.samples[-1].filed + MOST_WAITING if rate is None else fed < (now - begin) * rate:
+                self.feed()
             else:
                 time.sleep(0.01)
 
@@ -186,21 +193,22 @@ def main() -> None:
     """Soak, print the table, write the JSON; exits with 1 where a guarantee did not hold."""
     reader = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
     reader.add_argument("--minutes", type=float, default=3.0)
-    reader.add_argument("--rate", type=float, default=10.0, help="documents a second")
+    reader.add_argument("--documents", type=int, help="drop so many, and kill nobody")
+    reader.add_argument(
+        "--rate", type=float, help="documents a second (default 10; with --documents: as many as go)"
+    )
+    reader.add_argument("--no-faults", action="store_true", help="the services answer well, and at once")
     reader.add_argument("--no-kills", action="store_true", help="let the daemon live from begin to end")
     asked = reader.parse_args([word for word in sys.argv[1:] if word != "soak"])
     print(machine())
     with (
         tempfile.TemporaryDirectory(prefix="hotfolder-soak-") as folder,
-        sandbox(_scenario(folder)) as origin,
+        sandbox(_scenario(folder, [] if asked.no_faults else FAULTS)) as origin,
     ):
-        soak = Soak(Path(folder), origin)
+        soak = Soak(Path(folder), origin, "INFO" if asked.documents else "WARNING")
         soak.start()
         try:
-            killing_s = 0.0 if asked.no_kills else asked.minutes * 40
-            soak.work(killing_s, asked.rate, kills=True)
-            quiet_from = len(soak.samples)
-            soak.work(asked.minutes * 60 - killing_s, asked.rate, kills=False)
+            quiet_from = _work(soak, asked)
             until(soak.quiet, QUIET_WITHIN_S, soak.unquiet)
             soak.sample()
         finally:
@@ -213,10 +221,22 @@ def main() -> None:
         sys.exit("a guarantee did not hold; soak.json has the sums")
 
 
-def _scenario(folder: str) -> Path:
-    """Write the faults as a scenario."""
+def _work(soak: Soak, asked: argparse.Namespace) -> int:
+    """Feed as asked for; return the first sample after the last kill."""
+    if asked.documents:
+        soak.run_through(asked.documents, asked.rate)
+        return 0
+    rate, killing_s = asked.rate or 10.0, 0.0 if asked.no_kills else asked.minutes * 40
+    soak.work(killing_s, rate, kills=True)
+    quiet_from = len(soak.samples)
+    soak.work(asked.minutes * 60 - killing_s, rate, kills=False)
+    return quiet_from
+
+
+def _scenario(folder: str, faults: list[dict[str, Any]]) -> Path:
+    """Write faults as a scenario."""
     match = {"probability": SHARE}
-    rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(FAULTS)]
+    rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(faults)]
     path = Path(folder, "scenario.json")
     path.write_text(json.dumps(rules))
     return path
@@ -247,17 +267,7 @@ def _report(soak: Soak, sums: dict[str, int], quiet_from: int) -> dict[str, Any]
     """Print the table and return it with all samples."""
     for name, number in sums.items():
         print(f"{name:22} {number}")
-    alone = soak.samples[quiet_from:]
-    minutes = {sample.at_s // 60: sample for sample in reversed(alone)}  # the first sample of each
-    print(
-        f"{'without kills, minute':22} "
-        + "".join(f"{minute:>7.0f}" for minute in sorted(minutes))
-        + "    end"
-    )
-    for column in ("rss_mib", "threads", "descriptors", "journal_mib"):
-        values = [getattr(sample, column) for sample in (*(minutes[m] for m in sorted(minutes)), alone[-1])]
-        print(f"{column:22} " + "".join(f"{value:7}" for value in values))
-    return {"machine": machine(), "sums": sums, "samples": [asdict(sample) for sample in soak.samples]}
+    return {"machine": machine(), "sums": sums, **show(soak.samples[quiet_from:])}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make and check what the program stands on: configuration, folders, rights, events, limits, services."""
+"""Check what the program stands on: configuration, folders, rights, events, limits, services."""
 
 import os
 import resource
@@ -14,73 +14,21 @@ from hotfolder import spool
 from hotfolder.arrivals import Watch, WatchError
 from hotfolder.backends import BACKENDS, open_backend, traits_of
 from hotfolder.backends.base import DeliveryError, Finding, Wanted
+from hotfolder.certificates import examined
 from hotfolder.checks.templates import is_each_its_own
 from hotfolder.grounds import Grounds
 from hotfolder.journal import JournalError, Reader, library
 from hotfolder.model import Ground
-from hotfolder.settings import Queue, Settings
+from hotfolder.rights import Weight, judged, survey
+from hotfolder.settings import Queue, Settings, credentials_in, secret_files
 
+_WORK = os.fsdecode(spool.WORK_FOLDER)
 _ROOMY_BYTES = 1 << 30
 _SANE_YEAR_S = 1_767_225_600
 """2026-01-01: a clock before the program was written is wrong."""
 _EVENT_WITHIN_S = 2.0
 _FILES_EACH, _FILES_ALWAYS = 4, 64
 """Descriptors: drop and work folder, lock and an archive for each queue; sockets, threads and journal besides."""
-
-STARTER = """\
-# yaml-language-server: $schema=config.schema.json
-# Configuration of hotfolder. Change what is marked with <-, then run: hotfolder check -c {path}
-# Every key and its default: config.example.yaml of the project, or `hotfolder schema config`.
-
-state_dir: {state}
-root: {root}
-
-connections:
-  sandbox:                                    # <- your account at the service
-    backend: digitoo                          # <- rossum, digitoo or docdigitizer
-    base_url: http://127.0.0.1:8650/digitoo   # <- https://api.digitoo.ai; this one is `hotfolder sandbox`
-    email: scanner@sandbox.example            # <-
-    password: {{file: {password}}}
-
-queues:
-  invoices:                                   # its drop folder: {root}/invoices
-    connection: sandbox
-    queue_id: q7                              # <- the service's id of the queue
-"""
-
-
-# Making ------------------------------------------------------------------------------------------
-
-
-def prepare(directory: Path) -> Iterator[str]:
-    """Write a configuration and the folders it names; yields what was made. Raises OSError, overwrites nothing."""
-    top = directory.absolute()
-    top.mkdir(parents=True, exist_ok=True)
-    config, password, drop, state = (top / n for n in ("config.yaml", "password", "drop", "state"))
-    if config.exists():
-        raise FileExistsError(17, "exists already", str(config))
-    if not password.exists():
-        _write_private(password, "sandbox-password\n")
-        yield f"{password}: the password, readable by its owner only; write yours into it"
-    state.mkdir(mode=0o700, exist_ok=True)
-    yield f"{state}: the journal will lie here"
-    for folder in (drop, drop / "invoices"):
-        folder.mkdir(mode=0o750, exist_ok=True)
-    spool.Folders(str(drop / "invoices")).close()
-    yield f"{drop / 'invoices'}: the drop folder of the queue `invoices`"
-    config.write_text(
-        STARTER.format(path=config, state=state, root=drop, password=password), encoding="utf-8"
-    )
-    yield f"{config}: the configuration"
-    yield f"next: hotfolder check -c {config}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-# Checking ----------------------------------------------------------------------------------------
 
 
 def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool) -> Iterator[Finding]:
@@ -89,22 +37,35 @@ def examine_all(settings: Settings, environ: Mapping[str, str], *, online: bool)
         True,
         f"configuration {settings.source}: queues {len(settings.queues)}, connections {len(settings.connections)}",
     )
+    yield from _credentials(settings, environ)
     yield _clock(time.time())
     yield from _limits(len(settings.queues))
     yield Finding(True, library())
     yield from _state(settings.state_dir)
     known = _known_grounds(settings.state_dir)
+    told: set[str] = set()
     for queue in settings.queues.values():
         yield from _queue(queue, Grounds(queue.name, known))
+        yield from _rights(settings, queue, told)
     proxies = sorted(k for k in environ if k.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         yield Finding(True, f"requests go through the proxy of {', '.join(proxies)}")
+    if settings.http is not None:
+        yield from examined(settings.http)
     for queue in settings.queues.values():
         yield from _not_taken(settings, queue)
         yield from _singly(settings, queue)
     if online:
         for name in settings.connections:
             yield from _service(settings, name)
+
+
+def _credentials(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Say what cannot be looked at from here: systemd hands it to the service alone."""
+    names = sorted(credentials_in(settings))
+    if names and "CREDENTIALS_DIRECTORY" not in environ:
+        units = ", ".join(f"LoadCredential={name}:…" for name in names)
+        yield Finding(True, f"not looked at, since systemd hands it to the service alone: {units}")
 
 
 def _clock(now: float) -> Finding:
@@ -181,13 +142,27 @@ def _queue(queue: Queue, grounds: Grounds) -> Iterator[Finding]:
     try:
         yield _space(f"queue {queue.name}", str(queue.folder))
         yield _private(queue, folders)
-        yield from _steady(where, folders)
         yield _rename(where, folders)
         yield _events(where, folders, queue.poll)
         for archive in (queue.done, queue.failed):
             yield _archive(where, folders, str(archive))
     finally:
         folders.close()
+
+
+def _rights(settings: Settings, queue: Queue, told: set[str]) -> Iterator[Finding]:
+    """Say who may drop, and whoever may do more than that; what holds for several queues is told once."""
+    own = [Path(os.path.realpath(one)) for one in (queue.folder / _WORK, queue.done, queue.failed)]
+    holding = sorted(secret_files(settings, settings.source))
+    try:
+        site = survey(Path(os.path.realpath(queue.folder)), own, holding, settings.state_dir)
+    except OSError:  # the folder cannot be looked at, which was said already
+        return
+    for one in judged(site):
+        if str(one) not in told:
+            told.add(str(one))
+            text = f"queue {queue.name}: {one}"
+            yield Finding(one.weight is not Weight.BAD, text, is_note=one.weight is Weight.NOTE)
 
 
 def _private(queue: Queue, folders: spool.Folders) -> Finding:
@@ -199,14 +174,6 @@ def _private(queue: Queue, folders: spool.Folders) -> Finding:
         else f"must belong to the service's user: chown it and chmod 700 {queue.folder}/.hotfolder"
     )
     return Finding(fine, f"queue {queue.name}: the work folder {advice}")
-
-
-def _steady(where: str, folders: spool.Folders) -> Iterator[Finding]:
-    """Say where others may rename the work folder away, which nobody can prevent and the daemon can only notice."""
-    mode = os.fstat(folders.drop).st_mode
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
-        advice = "chmod +t prevents it, where the service's user owns the folder"
-        yield Finding(True, f"{where}: whoever may write there may rename .hotfolder away; {advice}")
 
 
 def _rename(where: str, folders: spool.Folders) -> Finding:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from fcntl import LOCK_EX, flock
 from functools import cache
@@ -31,6 +32,22 @@ def need_server(program: str, package: str) -> str:
     if shutil.which(program) is None and Path("/run/systemd/system").exists():
         pytest.skip(f"{program} is missing, and installing {package} would also start it on this machine")
     return need(program, package)
+
+
+@cache
+def python_for_all() -> tuple[list[str], dict[str, str]]:
+    """Return how any user can start this project's Python, and with which environment; else the test is skipped.
+
+    An interpreter below root's home cannot be read by others; Debian's own can, with the packages of ours.
+    """
+    paths = [str(Path(__file__).resolve().parents[1]), *(p for p in sys.path if p.endswith("site-packages"))]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    trial = "import os; os.setuid(65534); os.stat(os.__file__); import hotfolder.main, pydantic, sqlite3"
+    for program in (sys.executable, "/usr/bin/python3"):
+        done = subprocess.run([program, "-c", trial], env=environ, capture_output=True, check=False)
+        if done.returncode == 0:
+            return [program, "-m", "hotfolder"], environ
+    pytest.skip("no Python here can be read by other users, so nothing was run as one")
 
 
 def _installed(program: str, package: str) -> str | None:

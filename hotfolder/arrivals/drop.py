@@ -46,6 +46,8 @@ class DropFolder:
         """Opens the folder at a path, in a thread; raises OSError where it is not to be used."""
         self.admit: Callable[[spool.Folders], None] = lambda _: None
         """Run in a thread on freshly opened folders, before anything in them is looked at."""
+        self.on_open: Callable[[], None] = lambda: None
+        """Called when the admitted folders can be used."""
         self.dismiss: Callable[[], None] = lambda: None
         """Run in a thread when the folder went offline: nothing must keep it open."""
         self.reach = Reach(disk, clock, self._tell_of_silence)
@@ -138,6 +140,7 @@ class DropFolder:
         if self._offline:
             logger.info("queue {}: watching {}", self.habits.name, printable(os.fsencode(self.folders.path)))
         self._offline = None
+        self.on_open()
         self._trouble_s = _OFFLINE_FIRST_S
         self._rescan = True
         await self.ears.arm(self.folders)

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from hotfolder import spool
@@ -125,12 +126,13 @@ def looked_into(folders: spool.Folders, key: Key, form: str | None) -> Facts | R
 
 def examine(top: int, folder: bytes, name: bytes, *, fs_type: str) -> Facts:
     """Open one file and find out all that the judgement needs; raises OSError."""
-    with spool.below(top, folder) as fd:
-        document, status = spool.open_document(name, fd)
-    try:
-        return _facts(document, status, fs_type)
-    finally:
-        os.close(document)
+    with ExitStack() as opened:
+        at = opened.enter_context(spool.below(top, folder))
+        document, status = spool.open_document(name, at)
+        opened.callback(os.close, document)
+        # A server of files decides by its own rules, which only trying shows.
+        held = not spool.is_remote(fs_type) and not spool.lets_go(at, status)
+        return _facts(document, status, fs_type, held=held)
 
 
 def companion(top: int, folder: bytes, name: bytes, *, form: str, fs_type: str) -> Reading:
@@ -151,7 +153,7 @@ def companion(top: int, folder: bytes, name: bytes, *, form: str, fs_type: str) 
         os.close(file)
 
 
-def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:
+def _facts(document: int, status: os.stat_result, fs_type: str, *, held: bool) -> Facts:
     stamp = spool.stamp_of(status)
     writer = spool.has_writer(document)
     if writer is False and spool.is_remote(fs_type):
@@ -171,4 +173,5 @@ def _facts(document: int, status: os.stat_result, fs_type: str) -> Facts:
         cut_short=media_type is None and may_become(head),
         record=is_record(head),
         borrowed=status.st_nlink > 1 and status.st_uid != os.geteuid(),
+        held=held,
     )

@@ -199,10 +199,12 @@ Outcome = Receipt | DeliveryError | ContentChanged | OSError | Apart
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `check --online`."""
+    """One line of `check`."""
 
     ok: bool
     text: str
+    is_note: bool = False
+    """Whether it works, and somebody may still want it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

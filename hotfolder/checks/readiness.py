@@ -57,6 +57,8 @@ class Facts:
     """Whether it is a sidecar of ours, which people move along with its document."""
     borrowed: bool = False
     """Whether it has another name (a hard link) and its owner is not the service's own user."""
+    held: bool = False
+    """Whether our rights do not let it be moved out of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,11 @@ _BORROWED = (
     "whoever put it here may not read"
 )
 
+_HELD = (
+    "the service's user may not move it out of its folder; give that user the right to write there, "
+    "and where the folder is sticky, the folder itself"
+)
+
 
 def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Verdict:
     """Judge a file that has been quiet for `quiet_s` seconds: "not ready" is always "not yet"."""
@@ -123,7 +130,9 @@ def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Ve
 
 
 def _being_written(facts: Facts) -> str | None:
-    return "a program still has it open for writing" if facts.writer else None
+    if facts.writer:
+        return "a program still has it open for writing"
+    return _HELD if facts.held else None
 
 
 def _incomplete(facts: Facts, rules: Rules) -> str | None:

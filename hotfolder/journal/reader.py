@@ -4,11 +4,25 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
+from hotfolder.journal.notices import (
+    HAPPENED,
+    HOURS,
+    LAST_ARRIVALS,
+    LETTERS,
+    MARK,
+    NEWEST_ARROW,
+    PENDING,
+    TOLD,
+    Happened,
+    pending_of,
+    told_of,
+)
 from hotfolder.journal.rows import load, plan_of
 from hotfolder.journal.schema import JournalError, connect
 from hotfolder.journal.webhooks import NEWEST_ORPHANS, ORPHANS, REJECTED, UNWRITTEN, news_of
 from hotfolder.model import Batch, Ground, Journey, Stop
 from hotfolder.news import News
+from hotfolder.troubles import Pending, Told
 
 FILE_NAME = "journal.sqlite3"
 
@@ -168,6 +182,38 @@ class Reader:
     def rejected_later(self) -> dict[str, int]:
         """Return for each queue how many documents were delivered and then came to nothing, as far as remembered."""
         return dict(self._rows(REJECTED))
+
+    def pending_notices(self) -> list[Pending]:
+        """Return the notices that were not sent yet, the oldest first."""
+        return [pending_of(row) for row in self._rows(PENDING)]
+
+    def told(self) -> list[Told]:
+        """Return the trouble that was told."""
+        return [told_of(row[0]) for row in self._rows(TOLD)]
+
+    def letters(self, since: float) -> list[tuple[str, float]]:
+        """Return the target and moment of each message that went out after a moment (seconds since 1970)."""
+        return self._rows(LETTERS, (since,))
+
+    def hours(self, queue_name: str) -> dict[int, int]:
+        """Return how many documents of a queue were taken in each hour (counted from 1970)."""
+        return dict(self._rows(HOURS, (queue_name,)))
+
+    def last_arrivals(self) -> dict[str, float]:
+        """Return when (seconds since 1970) a document of each queue was last taken."""
+        return dict(self._rows(LAST_ARRIVALS))
+
+    def bookmark(self, name: str) -> str | None:
+        """Return what `arrow` or `run` was set to."""
+        rows = self._rows(MARK, (name,))
+        return rows[0][0] if rows else None
+
+    def happened(self, after: int, most: int) -> tuple[int, list[Happened]]:
+        """Return claims and filings of at most so many arrows after one, and the number of the last arrow looked at."""
+        (newest,) = self._rows(NEWEST_ARROW)
+        until = max(min(newest[0], after + most), min(after, newest[0]))
+        rows = self._rows(HAPPENED, (after, until))
+        return until, [Happened(at, event, queue, j and load(j)) for at, event, queue, j in rows]
 
     def open_batches(self, queue_name: str) -> list[Batch]:
         """Return the batches of a queue that have no report yet, the oldest first."""

@@ -3,18 +3,19 @@
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 import click
 
-from hotfolder.main.source import config_option, load
+from hotfolder.main.source import config_option, load_as_service
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), default=".")
 def init(directory: Path) -> None:
     """Write a commented configuration into DIRECTORY and make its folders with safe permissions."""
-    from hotfolder.premises import prepare  # noqa: PLC0415
+    from hotfolder.starter import prepare  # noqa: PLC0415
 
     try:
         for line in prepare(directory):
@@ -29,14 +30,17 @@ def init(directory: Path) -> None:
 @click.option("--online", is_flag=True, help="Log in, and look at the services' queues.")
 @click.pass_context
 def check(context: click.Context, config: Path | None, online: bool) -> None:  # noqa: FBT001
-    """Check configuration, folders, rename and events, limits, clock and free space."""
+    """Check configuration, folders, who may do what with them, rename and events, limits, clock and free space."""
+    from hotfolder.notices.rehearsal import examine  # noqa: PLC0415
     from hotfolder.premises import examine_all  # noqa: PLC0415
 
-    settings = load(context, config)
+    # systemd hands credentials to the service, not to whoever types this; only to log in they are needed.
+    settings = load_as_service(context, config, handed_over=online or "CREDENTIALS_DIRECTORY" in os.environ)
     bad = 0
-    for finding in examine_all(settings, dict(os.environ), online=online):
+    for finding in chain(examine_all(settings, dict(os.environ), online=online), examine(settings)):
         bad += not finding.ok
-        click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.text}")
+        mark = "BAD " if not finding.ok else "note" if finding.is_note else "ok  "
+        click.echo(f"{mark} {finding.text}")
     sys.exit(1 if bad else 0)
 
 

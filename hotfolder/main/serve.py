@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
 
-from hotfolder.main.source import EX_CONFIG, config_option, load
+from hotfolder.main.source import EX_CONFIG, config_option, load_as_service
 
 if TYPE_CHECKING:
     from hotfolder.service import Service
@@ -32,7 +32,7 @@ _EX_NOT_ALL = 4
 def run(context: click.Context, config: Path | None) -> None:
     """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
     _until_started(0)
-    settings = load(context, config)
+    settings = load_as_service(context, config)
     asyncio.run(_run(settings))
 
 
@@ -49,7 +49,7 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
     _until_started(_EX_NOT_ALL)
     from hotfolder.settings.quantities import parse_duration_s  # noqa: PLC0415
 
-    settings = load(context, config)
+    settings = load_as_service(context, config)
     try:
         timeout_s = None if timeout is None else parse_duration_s(timeout)
     except ValueError as mistake:

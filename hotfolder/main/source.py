@@ -27,20 +27,39 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def load(context: click.Context, config: Path | None, *, secrets: bool = True) -> "Settings":
+def load(
+    context: click.Context, config: Path | None, *, secrets: bool = True, handed_over: bool = True
+) -> "Settings":
     """Return the settings; prints every mistake and exits with 78 where there are any.
 
     Without `secrets` nothing is asked of passwords and keys: a command that sends nothing may be run by
-    somebody who cannot read them.
+    somebody who cannot read them. Without `handed_over` nothing is asked of systemd's credentials alone.
     """
     from hotfolder.settings import SettingsError, find_settings_file, load_settings  # noqa: PLC0415
 
     path = find_settings_file(config or context.ensure_object(dict).get(CONFIG_KEY), os.environ)
     try:
-        return load_settings(path, os.environ, look=secrets)
+        return load_settings(path, os.environ, look=secrets, handed_over=handed_over)
     except SettingsError as mistakes:
         click.echo(str(mistakes), err=True)
         sys.exit(EX_CONFIG)
+
+
+def load_as_service(context: click.Context, config: Path | None, *, handed_over: bool = True) -> "Settings":
+    """Return the settings as `load` does; root goes on as the service's user, and reads them as he would."""
+    if os.geteuid() != 0:
+        return load(context, config, handed_over=handed_over)
+    from hotfolder.identity import act_as_service, called  # noqa: PLC0415
+
+    settings = load(context, config, secrets=False)
+    try:
+        user = act_as_service(settings.state_dir, [queue.folder for queue in settings.queues.values()])
+    except OSError as problem:
+        click.echo(f"{problem.filename or settings.state_dir}: {problem.strerror}", err=True)
+        sys.exit(EX_CONFIG)
+    if user != 0:
+        click.echo(f"root goes on as the service's user, {called(user)}", err=True)
+    return load(context, config, handed_over=handed_over)
 
 
 def ensure_queue(settings: "Settings", queue: str) -> None:

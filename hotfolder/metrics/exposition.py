@@ -55,7 +55,7 @@ class _Everything:
     store: Store | None
 
     def collect(self) -> Iterator[Metric]:
-        yield _info("hotfolder_build_info", "The program.", {"version": __version__})
+        yield _info("hotfolder_build_info", "The version of the program; always 1.", {"version": __version__})
         text = "Whether the documents' event loop told its state in time."
         yield _plain("hotfolder_loop_answers", text, self.facts is not None)
         yield from self.counts.collect()
@@ -67,9 +67,19 @@ class _Everything:
 
 
 def _about(facts: Facts) -> Iterator[Metric]:
-    yield _plain("hotfolder_ready", "Whether every queue is ready, as /readyz says.", facts.ready)
+    yield _plain(
+        "hotfolder_ready", "Whether every queue delivers and every loop runs, as /readyz says.", facts.ready
+    )
     text = "Whether the journal can be written."
     yield _plain("hotfolder_journal_writable", text, facts.journal_writable)
+    stalled = GaugeMetricFamily(
+        "hotfolder_loop_stalled_seconds",
+        "For how long a loop has worked without coming any further; 0: it is well.",
+        labels=["loop"],
+    )
+    for loop, seconds in facts.stalled_s.items():
+        stalled.add_metric([loop], seconds)
+    yield stalled
     yield from _about_queues(facts.queues)
     yield from _watched(facts.queues)
     yield from _about_connections(facts.connections)

@@ -83,11 +83,18 @@ class Facts:
     queues: tuple[QueueFacts, ...] = ()
     connections: tuple[ConnectionFacts, ...] = ()
     journal_writable: bool = True
+    stalled_s: Mapping[str, float] = field(default_factory=dict)
+    """Loop → for how long it has worked without coming any further, in seconds; 0: it is well."""
+
+    @property
+    def hung(self) -> list[str]:
+        """Return the loops that make no progress."""
+        return sorted(loop for loop, seconds in self.stalled_s.items() if seconds)
 
     @property
     def ready(self) -> bool:
-        """Tell whether every queue is ready."""
-        return all(queue.ready for queue in self.queues)
+        """Tell whether every queue is ready, and every loop makes progress."""
+        return not self.hung and all(queue.ready for queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ class Errands:
         """Plan one."""
         heapq.heappush(self._heap, Errand(when, next(self._numbers), line, journey, polls))
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._heap)
+
     @property
     def next_at(self) -> float | None:
         """Return when the earliest is due."""

@@ -4,11 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from hotfolder.backends.base import Backend
-from hotfolder.model import Journey, State
+from hotfolder.model import Batch, Journey, State
 from hotfolder.pipeline.batching import LOOKS_S
 from hotfolder.pipeline.carriage import LONGEST_NAP_S, Carriage
 from hotfolder.pipeline.convoys import Convoys
@@ -98,6 +99,18 @@ class Lane:
         """Have somebody told which queues the program pauses or stops by itself; it must not raise."""
         self._carriage.on_paused = on_paused
 
+    def take_over(self, line: Line, journeys: list[Journey], batches: list[Batch], *, again: bool) -> None:
+        """Go on with what lay in the work folder, once it can be used; batches after their documents.
+
+        `again`: the folder was away and is back, and a file of it may be what a document waited for. A service in
+        trouble still has its gate closed.
+        """
+        for found in journeys:
+            at_once = again and found.state is State.DEFERRED
+            self.resume(line, replace(found, not_before=0.0) if at_once else found)
+        for batch in batches:
+            line.batching.owe(batch)
+
     @property
     def gate(self) -> Gate:
         """Return the connection's gate."""
@@ -107,6 +120,13 @@ class Lane:
     def journal_trouble(self) -> str | None:
         """Return why nothing can be recorded, None where it can."""
         return self._means.recorder.trouble
+
+    @property
+    def behind(self) -> str | None:
+        """Return why nothing new is taken: the questions about what was taken do not keep up; None while they do."""
+        number = self._carriage.rounds.behind(self._clock.monotonic())
+        text = "{} accepted documents wait to be asked about, and new ones until fewer do; a higher `limits` helps"
+        return None if number is None else text.format(number)
 
     def _open_and_close(self) -> float:
         """Begin and end the hours of the queues; return the seconds until the next may."""
@@ -219,7 +239,7 @@ class Lane:
         return (due is not None and due <= now) or any(self._has_work(line, now) for line in self.lines)
 
     def _has_work(self, line: Line, now: float) -> bool:
-        may = line.gate.allows(now, 0) and line.has_turn and not line.rests
+        may = line.gate.allows(now, 0) and line.has_turn and not line.rests and not self.behind
         return may and self._may_claim(line) and line.offers(now)
 
     def _may_claim(self, line: Line) -> bool:

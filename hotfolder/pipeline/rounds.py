@@ -15,6 +15,10 @@ _TICK_S = 1.0
 """What becomes due within this time after a shared question waits for the next one, so that it is one for many."""
 
 
+_MOST_BEHIND, _BEHIND_S = 5_000, 60.0
+"""Above so many accepted documents, whose questions are a minute late, nothing new is taken: each is some 4 KiB."""
+
+
 class Rounds:
     """The accepted documents of one connection, by when they are to be asked about."""
 
@@ -69,6 +73,13 @@ class Rounds:
 
     def _shares(self, journey: Journey) -> bool:
         return journey.results_from is None and self._backend.shares_questions(journey.remote)
+
+    def behind(self, now: float) -> int | None:
+        """Return how many documents wait for questions that do not keep up, None while they do."""
+        number = len(self._alone) + len(self._shared)
+        moments = [one.next_at for one in (self._alone, self._shared) if one.next_at is not None]
+        late = number > _MOST_BEHIND and min(moments) <= now - _BEHIND_S
+        return number if late else None
 
     def due_in(self, now: float) -> float | None:
         """Return the seconds until somebody is to be asked about, None where nobody is."""

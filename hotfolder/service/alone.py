@@ -1,12 +1,10 @@
 """What people ask of the service by hand while no daemon runs: the command takes its place for a moment."""
 
 import os
-import pwd
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from hotfolder import spool, status
@@ -14,6 +12,7 @@ from hotfolder.claims import work_name
 from hotfolder.delivery import step
 from hotfolder.filing import Filed, Order, file_all
 from hotfolder.grounds import Grounds
+from hotfolder.identity import become_owner
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import Journey, State
 from hotfolder.service.daemon import lock_state
@@ -54,20 +53,6 @@ def carry_out(settings: Settings, question: dict[str, Any]) -> Answered:
         return {"error": str(problem)}
     finally:
         lock.release()
-
-
-def become_owner(state_dir: Path) -> None:
-    """Let root go on as the owner of the state directory, so that nothing is left that the service cannot change."""
-    owner = os.stat(state_dir)
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        return
-    try:
-        groups = os.getgrouplist(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
-    except KeyError:  # a user without a name, as in a container
-        groups = [owner.st_gid]
-    os.setgroups(groups)
-    os.setgid(owner.st_gid)
-    os.setuid(owner.st_uid)
 
 
 def _pause(settings: Settings, question: dict[str, Any]) -> Answered:

@@ -15,6 +15,8 @@ from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
 from hotfolder.metrics import Counts
 from hotfolder.model import Clock
+from hotfolder.notices.desk import Desk
+from hotfolder.notices.rehearsal import this_machine
 from hotfolder.pulse import Pulse
 from hotfolder.service.herald import Herald, summary
 from hotfolder.service.once import Outcome, verdict
@@ -56,6 +58,7 @@ class Service:
         self._reload = asyncio.Event()
         self.works: Works | None = None
         self._front: Front | None = None
+        self._desk: Desk | None = None
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -69,17 +72,22 @@ class Service:
         """Run until told to stop; tell whether every request ended within the grace period."""
         control = await unixsocket.serve(self.settings.state_dir, self._answer)
         self._begin(self.settings)
-        views = views_of(self._works, self._well, self._report, self._counts)
+        views = views_of(self._works, self._well, self._report, self._pulse, self._counts)
         front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), views)
         front.beat = self._pulse.watch("web server")
         await asyncio.to_thread(front.apply, self.settings)
-        heart = asyncio.get_running_loop().create_task(self._beat())
+        desk = self._desk = Desk(self.journal, self._clock, lambda: self._works().lanes, this_machine())
+        desk.hung, desk.beat = self._hung, self._pulse.watch("notices", self._desk_waits)
+        desk.apply(self.settings)
+        tasks = [asyncio.get_running_loop().create_task(work) for work in (self._beat(), desk.run())]
         try:
             await self._until_stopped()
             self._herald.stopping(self.settings.grace_s)
             return await self._works().stop(self.settings.grace_s)
         finally:
-            heart.cancel()
+            for task in tasks:
+                task.cancel()
+            await desk.close()
             control.close()
             await asyncio.to_thread(front.close)
             self._end()
@@ -106,6 +114,8 @@ class Service:
         What was on its way is cut off, or uncertain, and the service is asked about it: recovery sees to that.
         """
         logger.warning("a request outlived the grace period; the program starts itself anew")
+        if self._desk is not None:
+            self._desk.leave()
         self.journal.close()
         logs.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
@@ -171,6 +181,10 @@ class Service:
         found = self._pulse.hung() | self._works().pulse.hung()
         return found if self._works().failure() is None else {**found, "a loop that ended": 0.0}
 
+    def _desk_waits(self) -> bool:
+        """Tell whether the loop of the notices may be waiting for the journal, which is watched by itself."""
+        return self.journal.beat.busy or (self._desk is not None and self._desk.waits())
+
     async def _well(self) -> bool:
         """Tell whether every loop makes progress; that this is answered at all shows that the event loop does."""
         return not self._hung()
@@ -181,7 +195,7 @@ class Service:
     def _report(self) -> dict[str, Any]:
         reader = self.journal.reader
         report = status.report(self._works().lanes, reader.tallies(), self._clock.wall())
-        told = status.with_news(report, reader)
+        told = status.with_news(report, reader) | {"notices": self._desk.report() if self._desk else {}}
         troubles = {"reload_refused": self._refused, "hung": sorted(self._hung())}
         return told | {key: trouble for key, trouble in troubles.items() if trouble}
 
@@ -200,6 +214,8 @@ class Service:
             self._begin(settings, first=False)
             if self._front is not None:
                 await asyncio.to_thread(self._front.apply, settings)
+            if self._desk is not None:
+                self._desk.apply(settings)
             logger.info("the configuration was read anew")
         self._herald.reloaded(self._summary())
 

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hotfolder.journal import JOURNAL_FILES, Reader
 from hotfolder.metrics import Counts, Facts, Store
+from hotfolder.pulse import Pulse
 from hotfolder.service.works import Works
 from hotfolder.status import facts_of
 from hotfolder.web import Views
@@ -17,12 +19,18 @@ def views_of(
     works: Callable[[], Works],
     well: Callable[[], Awaitable[bool]],
     report: Callable[[], dict[str, Any]],
+    pulse: Pulse,
     counts: Counts,
 ) -> Views:
-    """Return what there is to be seen of what runs at the moment; `works` and `report` are called on its loop."""
+    """Return what there is to be seen of what runs at the moment; `works` and `report` are called on its loop.
+
+    `pulse` has the loops that belong to no configuration.
+    """
 
     async def facts() -> Facts:
-        return facts_of(works().lanes, works().clock)
+        beats = (*pulse.beats, *works().pulse.beats)
+        stalled_s = {beat.name: beat.hung_s or 0.0 for beat in beats}
+        return replace(facts_of(works().lanes, works().clock), stalled_s=stalled_s)
 
     async def reported() -> dict[str, Any]:
         return report()

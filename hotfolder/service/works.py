@@ -5,7 +5,6 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,7 +20,7 @@ from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
 from hotfolder.logs import concerning
 from hotfolder.metrics import Counts
-from hotfolder.model import FINAL, Clock, State
+from hotfolder.model import FINAL, Clock
 from hotfolder.pipeline import Lane, Line, Means, Postscripts, Recorder
 from hotfolder.pulse import Beat, Pulse
 from hotfolder.recovery import Site, recover
@@ -294,13 +293,8 @@ class Works:
             spool.replace(RUN_MARK, self.run.encode(), folders.work, RUN_MARK + b".tmp")
         line.missing = [printable(journey.name) for journey in found.missing]
         line.stuck = found.stuck
-        for found_again in found.going_on:
-            # What it waited for was its file, which is back; a service in trouble still has its gate closed.
-            at_once = again and found_again.state is State.DEFERRED
-            journey = replace(found_again, not_before=0.0) if at_once else found_again
-            self._loop.call_soon_threadsafe(lane.resume, line, journey)
-        for batch in () if again else self.journal.reader.open_batches(queue):
-            self._loop.call_soon_threadsafe(line.batching.owe, batch)  # after its documents that go on
+        batches = [] if again else self.journal.reader.open_batches(queue)
+        line.drop.on_open = partial(lane.take_over, line, found.going_on, batches, again=again)
 
     def _site(self, lane: Lane, line: Line, folders: spool.Folders) -> Site:
         return Site(

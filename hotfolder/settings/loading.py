@@ -23,13 +23,17 @@ ROUNDS = 4
 """Taking out a mistake can leave a gap (its mapping goes next) as often as mappings are nested."""
 
 
-def load_settings(path: Path, environ: Mapping[str, str], *, look: bool = True) -> Settings:
+def load_settings(
+    path: Path, environ: Mapping[str, str], *, look: bool = True, handed_over: bool = True
+) -> Settings:
     """Read the configuration; with `look`, secrets and certificates must be there now.
+
+    Without `handed_over` that is not asked of what only systemd hands over, and only to the service.
 
     Raises `SettingsError` with every problem that can be found.
     """
     document = read_yaml(_text_of(path), path)
-    origin = Origin(Path(os.path.abspath(path)).parent, environ, look)
+    origin = Origin(Path(os.path.abspath(path)).parent, environ, look, handed_over)
     settings, errors = _validate(document.value, path, origin)
     problems = [*document.problems, *(explain(error, document) for error in errors)]
     known = {problem.path for problem in problems}

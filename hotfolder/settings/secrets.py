@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -133,6 +133,29 @@ class CredentialSecret(Secret):
         return f"the credential {self.name}"
 
 
+def credentials_in(part: Any) -> set[str]:
+    """Return the names of what systemd hands over for a configuration."""
+    if isinstance(part, CredentialSecret):
+        return {part.name}
+    return {name for one in _parts(part) for name in credentials_in(one)}
+
+
+def secret_files(part: Any, source: Path) -> set[Path]:
+    """Return the files that hold the secrets of a configuration, itself (`source`) where one is written in it."""
+    if isinstance(part, FileSecret):
+        return {part.path}
+    if isinstance(part, WrittenSecret):
+        return {source}
+    return {path for one in _parts(part) for path in secret_files(one, source)}
+
+
+def _parts(whole: Any) -> Iterable[Any]:
+    """Return what a section, a mapping or a list consists of."""
+    if isinstance(whole, BaseModel):
+        whole = dict(whole)
+    return whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list | tuple) else ()
+
+
 def _read_private(path: Path) -> str:
     """Read a small file that nobody else can read; a pipe or a device is refused before it can block."""
     try:
@@ -207,7 +230,7 @@ def _validated(value: Any, info: ValidationInfo) -> Secret:
         return value
     origin = origin_of(info)
     secret = _parsed(value, origin)
-    if origin and origin.look:
+    if origin and origin.look and (origin.handed_over or not isinstance(secret, CredentialSecret)):
         try:
             secret.reveal()
         except SecretUnavailable as error:

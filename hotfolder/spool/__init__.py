@@ -33,7 +33,7 @@ from hotfolder.spool.files import (
 )
 from hotfolder.spool.folders import WORK_FOLDER, Folders
 from hotfolder.spool.locks import Lock, LockedError
-from hotfolder.spool.places import blocks_tell, file_system, ground_of, is_remote, keeps_numbers
+from hotfolder.spool.places import blocks_tell, file_system, ground_of, is_remote, keeps_numbers, lets_go
 
 __all__ = [
     "WORK_FOLDER",
@@ -50,6 +50,7 @@ __all__ = [
     "is_remote",
     "keeps_numbers",
     "kind_of",
+    "lets_go",
     "look",
     "move",
     "move_to_free",

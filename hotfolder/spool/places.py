@@ -1,6 +1,7 @@
 """Tell what an open file or folder lies on: the file system, what it can tell, and where it is mounted."""
 
 import os
+import stat
 
 from hotfolder.checks.ground import mount_below, mounts_in
 from hotfolder.model import Ground
@@ -41,3 +42,14 @@ def keeps_numbers(fs_type: str) -> bool:
 def is_remote(fs_type: str) -> bool:
     """Tell whether other machines may write to this file system without the kernel here knowing."""
     return fs_type in _NETWORK or fs_type.startswith("fuse")
+
+
+def lets_go(folder: int, status: os.stat_result) -> bool:
+    """Tell whether our rights let a file be moved out of its open folder; raises OSError."""
+    user = os.geteuid()
+    if user == 0:
+        return True
+    above = os.fstat(folder)
+    if above.st_mode & stat.S_ISVTX and user not in {above.st_uid, status.st_uid}:
+        return False
+    return os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True)

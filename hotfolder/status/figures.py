@@ -76,7 +76,7 @@ def _causes(lane: Lane, line: Line, now: float) -> Iterator[str]:
         "unreachable": _waits(line) and any(_shut(gate, now) for gate in (lane.gate, line.gate)),
         "disk": line.blocked is not None,
         "journal": lane.journal_trouble is not None,
-        "off_hours": line.off_hours is not None,
+        "off_hours": not line.open_now,
     }
     yield from (cause for cause, applies in found.items() if applies)
 

@@ -120,7 +120,7 @@ def _held_up(lane: Lane | None, line: Line | None) -> str:
             if str(why).startswith(f"{state} ")
             else f" (the queue is {state}: {why})"
         )
-    held_up = lane.journal_trouble or line.off_hours
+    held_up = lane.journal_trouble or line.off_hours or lane.behind
     return f" ({held_up})" if held_up else ""
 
 

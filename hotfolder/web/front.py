@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hotfolder.certificates import context_of, mark_of
 from hotfolder.journal import Journal
 from hotfolder.pulse import Beat
 from hotfolder.settings import Http, Secret, SecretUnavailable, Settings, Tls
@@ -18,7 +19,6 @@ from hotfolder.web.access import Gatekeeper
 from hotfolder.web.monitoring import Monitoring, Views
 from hotfolder.web.receiver import Receiver
 from hotfolder.web.server import Server
-from hotfolder.web.tls import context_of, mark_of
 from hotfolder.web.verdicts import Door
 
 _METHODS = ["GET", "POST"]

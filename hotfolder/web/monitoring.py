@@ -138,6 +138,7 @@ class Monitoring:
         told: dict[str, Any] = {"status": "ready" if ready else "not ready"}
         if denied(self.keeper, _shown(request)) is None:
             told["queues"] = [_told(queue) for queue in facts.queues] if facts else []
+            told["hung"] = facts.hung if facts else ["the documents' loop"]
         return JSONResponse(told, 200 if ready else 503)
 
     async def _status(self, request: Request) -> Response:

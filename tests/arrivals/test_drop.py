@@ -217,6 +217,27 @@ def test_folders_are_admitted_before_anything_is_looked_at(folder: Path) -> None
     asyncio.run(play())
 
 
+def test_what_was_left_goes_on_when_its_folder_can_be_used(folder: Path) -> None:
+    """Whoever admits folders says what goes on afterwards; until then they are not to be had."""
+
+    async def play() -> None:
+        seen: list[bool] = []
+        async with living(folder, None) as drop:
+            await until(lambda: drop.scans)
+
+            def admit(_: object) -> None:
+                drop.on_open = lambda: seen.append(drop.folders is not None and not drop.offline)
+
+            drop.admit = admit
+            os.rename(folder, f"{folder}.away")
+            folder.mkdir()
+            drop.rescan()
+            await until(lambda: seen)
+        assert seen == [True]
+
+    asyncio.run(play())
+
+
 class FullWatch(Watch):
     """Has no watches to give until `full` is taken back."""
 

@@ -1,6 +1,7 @@
 """Looking at a drop folder and at single files."""
 
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -194,3 +195,28 @@ def test_what_is_swapped_in_while_it_is_looked_at_is_never_followed_nor_waited_f
     finally:
         done.set()
         swapper.join()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away: NOT checked")
+@pytest.mark.parametrize(
+    ("folder_owner", "mode", "held"),
+    [(65534, 0o700, False), (0, 0o777, False), (0, 0o755, True), (0, 0o1777, True), (65534, 0o1777, False)],
+)
+def test_a_file_that_may_not_be_moved(folder_owner: int, mode: int, held: bool) -> None:  # noqa: FBT001 — a parameter
+    """Whether the service's user may take a file away is known before it is tried: a folder's rights, and its sticky bit."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        drop = Path(top, "drop")
+        drop.mkdir()
+        (drop / "scan.pdf").write_bytes(PDF)
+        (drop / "scan.pdf").chmod(0o644)
+        os.chown(drop, folder_owner, 0)
+        drop.chmod(mode)
+        at = os.open(drop, os.O_RDONLY)
+        try:
+            with without_privileges():
+                assert examine(at, b"", b"scan.pdf", fs_type="ext4").held is held
+                assert not examine(at, b"", b"scan.pdf", fs_type="nfs4").held
+            assert not examine(at, b"", b"scan.pdf", fs_type="ext4").held
+        finally:
+            os.close(at)

@@ -16,12 +16,12 @@ from tests.tools import need
 
 @contextmanager
 def connection(spot: Spot, *, strict: bool = False) -> Iterator[ftplib.FTP]:
-    """Have a connection to vsftpd, in the drop folder."""
+    """Have a connection to an FTP server, in the drop folder."""
     servers = spot.room.servers
     client = ftplib.FTP()
     try:
         client.connect(LOOPBACK, servers.strict_ftp_port if strict else servers.ftp_port, timeout=15)
-        client.login()
+        client.login(*servers.ftp_login)
         client.cwd(spot.queue)
         yield client
     finally:
@@ -77,7 +77,9 @@ def stor_and_renamed(spot: Spot) -> None:
 
 def lftp(spot: Spot, *words: str, target: str | None = None, settings: tuple[str, ...] = ()) -> None:
     """Let lftp do some things in one connection."""
-    target = target or f"-u anonymous,x ftp://{LOOPBACK}:{spot.room.servers.ftp_port}"
+    target = (
+        target or f"-u {','.join(spot.room.servers.ftp_login)} ftp://{LOOPBACK}:{spot.room.servers.ftp_port}"
+    )
     before = ("set net:max-retries 1", "set net:timeout 10", "set ftp:use-site-chmod no", *settings)
     script = "; ".join([*before, f"open {target}", *words])
     subprocess.run([need("lftp", "lftp"), "-c", script], check=True, capture_output=True, timeout=30)

@@ -62,13 +62,15 @@ class Spot:
     name: str
     number: int
     scratch: Path
+    edge: int = 900
+    """Of its picture, in points; decides how large it is."""
 
     @cached_property
     def pages(self) -> list[bytes]:
         """The PDF after each of three savings: each is a whole document, and the beginning of the next."""
-        noise = random.Random(self.number).randbytes(900 * 900 * 3)
+        noise = random.Random(self.number).randbytes(self.edge * self.edge * 3)
         picture = io.BytesIO()
-        Image.frombytes("RGB", (900, 900), noise).save(picture, "JPEG", quality=90)
+        Image.frombytes("RGB", (self.edge, self.edge), noise).save(picture, "JPEG", quality=90)
         saved = [bytes(img2pdf.convert(picture.getvalue()))]
         for page in ("second", "third"):
             out = io.BytesIO()
@@ -92,6 +94,11 @@ class Spot:
     def path(self) -> Path:
         """Where it is to lie in the drop folder."""
         return self.room.site.drop(self.queue) / self.name
+
+    @property
+    def remote(self) -> Path:
+        """What an SFTP client calls `path`."""
+        return self.path
 
     def file(self, content: bytes | None = None, name: str | None = None) -> Path:
         """Make a file outside of the drop folder, with the whole document where nothing else is said."""

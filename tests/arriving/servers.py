@@ -136,6 +136,20 @@ class Servers:
     strict_ftp_port: int
     """vsftpd with `delete_failed_uploads`."""
     ssh_port: int
+    user: str = ""
+    """The account of the clients; without one they come as guests, and to OpenSSH as ourselves."""
+    password: str = ""
+    share: str = "scan"
+
+    @property
+    def smb_login(self) -> list[str]:
+        """Return how smbclient is told who comes."""
+        return ["--user", f"{self.user}%{self.password}"] if self.user else ["--no-pass"]
+
+    @property
+    def ftp_login(self) -> tuple[str, str]:
+        """Return name and password for FTP."""
+        return (self.user, self.password) if self.user else ("anonymous", "x")
 
     @property
     def ssh(self) -> list[str]:
@@ -157,7 +171,7 @@ class Servers:
     @property
     def host(self) -> str:
         """Return the user and the host for OpenSSH's programs."""
-        return f"{getpass.getuser()}@{LOOPBACK}"
+        return f"{self.user or getpass.getuser()}@{LOOPBACK}"
 
 
 def _samba(state: Path, folder: Path, port: int) -> list[str]:

@@ -9,35 +9,36 @@ from tests.arriving.sluice import Sluice, sluice
 from tests.tools import need
 
 
-def _command(
-    spot: Spot, *words: str, share: str = "scan", port: int | None = None, options: tuple[str, ...] = ()
+def command(
+    spot: Spot, *words: str, share: str | None = None, port: int | None = None, options: tuple[str, ...] = ()
 ) -> list[str]:
+    """Return the call of smbclient that does some things in one connection."""
     servers = spot.room.servers
-    where = ["--no-pass", "--port", str(port or servers.smb_port), "--directory", spot.queue]
+    where = [*servers.smb_login, "--port", str(port or servers.smb_port), "--directory", spot.queue]
     config = f"--configfile={servers.state}/samba/smb.conf"
     return [
         need("smbclient", "smbclient"),
         config,
         *options,
         *where,
-        f"//127.0.0.1/{share}",
+        f"//127.0.0.1/{share or servers.share}",
         "-c",
         "; ".join(words),
     ]
 
 
-def smb(spot: Spot, *words: str, share: str = "scan", options: tuple[str, ...] = ()) -> None:
+def smb(spot: Spot, *words: str, share: str | None = None, options: tuple[str, ...] = ()) -> None:
     """Let smbclient do some things in one connection."""
-    command = _command(spot, *words, share=share, options=options)
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    line = command(spot, *words, share=share, options=options)
+    subprocess.run(line, check=True, capture_output=True, timeout=30)
 
 
 @contextmanager
-def half_put(spot: Spot, share: str = "scan") -> Iterator[tuple["subprocess.Popen[bytes]", Sluice]]:
+def half_put(spot: Spot, share: str | None = None) -> Iterator[tuple["subprocess.Popen[bytes]", Sluice]]:
     """Have half a document written by a client that the network keeps from going on."""
     with sluice(spot.room.servers.smb_port, len(spot.half)) as narrow:
-        command = _command(spot, f"put {spot.file()} {spot.name}", share=share, port=narrow.port)
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+        line = command(spot, f"put {spot.file()} {spot.name}", share=share, port=narrow.port)
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
             try:
                 spot.wait_for_size()
                 yield client, narrow

@@ -32,24 +32,24 @@ def sftp(spot: Spot, *words: str) -> None:
 
 def sftp_put(spot: Spot) -> None:
     """Put."""
-    sftp(spot, f"put {spot.file()} {spot.path}")
+    sftp(spot, f"put {spot.file()} {spot.remote}")
 
 
 def sftp_put_with_its_date(spot: Spot) -> None:
     """Put with mode and times, which are set before the file is closed."""
-    sftp(spot, f"put -p {spot.file()} {spot.path}")
+    sftp(spot, f"put -p {spot.file()} {spot.remote}")
 
 
 def sftp_put_of_the_rest(spot: Spot) -> None:
     """Half a document is there, and the rest is sent."""
     half = spot.file(spot.half, "half")
-    sftp(spot, f"put {half} {spot.path}", f"reput {spot.file()} {spot.path}")
+    sftp(spot, f"put {half} {spot.remote}", f"reput {spot.file()} {spot.remote}")
 
 
 def sftp_put_over_a_half_one(spot: Spot) -> None:
     """Half a document is there, and is overwritten."""
     half = spot.file(spot.half, "half")
-    sftp(spot, f"put {half} {spot.path}", f"put {spot.file()} {spot.path}")
+    sftp(spot, f"put {half} {spot.remote}", f"put {spot.file()} {spot.remote}")
 
 
 def sftp_put_with_its_folder(spot: Spot) -> None:
@@ -57,20 +57,20 @@ def sftp_put_with_its_folder(spot: Spot) -> None:
     folder = spot.scratch / spot.path.stem
     folder.mkdir()
     spot.file(name=f"{folder.name}/{spot.name}")
-    sftp(spot, f"put -r {folder} {spot.path.with_name(folder.name)}")
+    sftp(spot, f"put -r {folder} {spot.remote.with_name(folder.name)}")
 
 
 def sftp_put_and_renamed(spot: Spot) -> None:
     """SFTP version 3's rename: the server links the new name and removes the old one."""
-    hidden = spot.path.with_name(f"{spot.name}.filepart")
-    sftp(spot, f"put {spot.file()} {hidden}", f"rename -l {hidden} {spot.path}")
+    hidden = spot.remote.with_name(f"{spot.name}.filepart")
+    sftp(spot, f"put {spot.file()} {hidden}", f"rename -l {hidden} {spot.remote}")
 
 
 def sftp_put_and_renamed_by_posix(spot: Spot) -> None:
     """OpenSSH's own rename, over half a document."""
-    hidden = spot.path.with_name(f"{spot.name}.filepart")
+    hidden = spot.remote.with_name(f"{spot.name}.filepart")
     half = spot.file(spot.half, "half")
-    sftp(spot, f"put {half} {spot.path}", f"put {spot.file()} {hidden}", f"rename {hidden} {spot.path}")
+    sftp(spot, f"put {half} {spot.remote}", f"put {spot.file()} {hidden}", f"rename {hidden} {spot.remote}")
 
 
 def lftp_put_and_renamed(spot: Spot) -> None:
@@ -79,11 +79,11 @@ def lftp_put_and_renamed(spot: Spot) -> None:
     user, _, _ = spot.room.servers.host.partition("@")
     target = f"-u {user}, sftp://{LOOPBACK}:{spot.room.servers.ssh_port}"
     settings = ("set xfer:use-temp-file yes", f'set sftp:connect-program "{ssh}"')
-    ftp.lftp(spot, f"put {spot.file()} -o {spot.path}", target=target, settings=settings)
+    ftp.lftp(spot, f"put {spot.file()} -o {spot.remote}", target=target, settings=settings)
 
 
 def _scp(spot: Spot, *options: str, port: int | None = None) -> list[str]:
-    target = f"{spot.room.servers.host}:{spot.path}"
+    target = f"{spot.room.servers.host}:{spot.remote}"
     return [need("scp", "openssh-client"), *_port(spot, port), *options, str(spot.file()), target]
 
 

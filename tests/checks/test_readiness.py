@@ -206,3 +206,13 @@ def test_a_hard_link_to_a_file_of_somebody_else_waits_and_is_then_refused() -> N
     assert isinstance(refused, Unfit)
     assert refused.answer.status_code == 422
     assert "Copy it" in (refused.answer.messages or ("",))[0]
+
+
+@pytest.mark.parametrize("found", [{}, {"size": 0}])
+def test_what_may_not_be_moved_waits_for_ever(found: dict[str, int]) -> None:
+    """It can be neither claimed nor filed in failed/, whole or not: it waits, and the reason says whose right is missing."""
+    held = facts(held=True)
+    held = replace(held, stamp=replace(held.stamp, **found))
+    waiting = judge(held, 1e6, Rules(frozenset({"application/pdf"}), 1, None, 60.0), ".pdf")
+    assert isinstance(waiting, NotYet)
+    assert "may not move it out of its folder" in waiting.reason

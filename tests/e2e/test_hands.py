@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from hotfolder.sandbox.server import SandboxServer
 from hotfolder.service.daemon import lock_state
 from tests.e2e.harness import CONFIG, QUICK, Site, filed, site, wait_for
 from tests.e2e.producers import reportlab_pdf
+from tests.tools import python_for_all
 
 LOST = [{"match": {"service": "digitoo", "path": "*/upload", "first": 1}, "do": {"reset": "after_body"}}]
 REFUSED = [{"match": {"service": "digitoo", "path": "*/upload", "first": 1}, "do": {"status": 422}}]
@@ -260,30 +260,15 @@ def test_somebody_else_has_the_state_directory(place: Site) -> None:
 NOBODY = 65534
 
 
-@pytest.fixture
-def python_for_all() -> tuple[str, dict[str, str]]:
-    """A Python that every user may run, with its environment: the tests' own may be root's alone."""
-    root = Path(__file__).parents[2]
-    environ = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{sysconfig.get_path('purelib')}"}
-    for python in (sys.executable, "/usr/bin/python3"):
-        with suppress(OSError):
-            line = [python, "-c", "import hotfolder.service"]
-            if subprocess.run(line, user=NOBODY, env=environ, check=False).returncode == 0:
-                return python, environ
-    pytest.skip("no Python here may be run by everybody: acting as the service's user was NOT tested")
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for somebody else: NOT tested")
-def test_root_leaves_nothing_that_the_service_cannot_change(
-    python_for_all: tuple[str, dict[str, str]], sandbox: SandboxServer
-) -> None:
+def test_root_leaves_nothing_that_the_service_cannot_change(sandbox: SandboxServer) -> None:
     """Run by root without a daemon, a command works as the owner of the state directory."""
-    python, environ = python_for_all
+    program, environ = python_for_all()
     with tempfile.TemporaryDirectory() as name, site(Path(name), sandbox, keys=QUICK) as place:
         place.top.chmod(0o755)
         (place.top / "state").mkdir()
         os.chown(place.top / "state", NOBODY, NOBODY)
-        line = [python, "-m", "hotfolder", "-c", str(place.config), "pause", "to-digitoo"]
+        line = [*program, "-c", str(place.config), "pause", "to-digitoo"]
         subprocess.run(line, env=environ, timeout=60, check=True)
         made = list((place.top / "state").iterdir())
         assert {"lock", "journal.sqlite3"} <= {p.name for p in made}

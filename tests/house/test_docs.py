@@ -37,6 +37,7 @@ FOREIGN_WORDS = {
 """What a sentence would be about → how it is recognised."""
 MEANT = {
     ("a conversation", "hotfolder/backends/channel.py"),  # its class: a log-in that threads share
+    ("a conversation", "tests/arriving/explorer.py"),  # smbprotocol's class: a log-in
     ("a conversation", "tests/backends/test_channel.py"),
     ("a conversation", "tests/backends/test_wire.py"),  # the name of a cookie
     ("somebody's machine", "tests/settings/test_availability.py"),  # a value that is refused

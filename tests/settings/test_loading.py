@@ -38,7 +38,7 @@ log: {level: LOUD}
 """
 MISTAKES = """\
 1:7: root: write the whole path: ~ is not expanded
-2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, http, log (did you mean `state_dir`?)
+2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, http, log, notify (did you mean `state_dir`?)
 4:3: connections.acme.password: is needed (or give `token` alone)
 6:15: connections.acme.base_url: documents travel over TLS: write https://, or set `allow_insecure_http: true` on this connection
 8:5: connections.acme.passwrd: there is no such key here; `hotfolder schema config` lists them (did you mean `password`?)

@@ -35,6 +35,8 @@ class Seen:
     report: dict[str, Any] = field(default_factory=lambda: {"queues": [{"name": "q", "reason": "/srv/q"}]})
     store: Store = field(default_factory=lambda: Store({("q", "done"): 7}, {}, 4096, 1 << 30))
     counts: Counts = field(default_factory=Counts)
+    asked: int = 0
+    """How often the documents' loop was asked for facts."""
     broken: Exception | None = None
     """What asking for the report ends with."""
 
@@ -48,6 +50,7 @@ class Seen:
             return self.well
 
         async def facts() -> Facts:
+            self.asked += 1
             return self.facts
 
         async def report() -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Make TLS contexts of certificates and keys as their files are now."""
+"""Make TLS contexts for the web server of certificates and keys as their files are now."""
 
 import hashlib
 import ssl
+from collections.abc import Iterator
 
-from hotfolder.settings import Tls
+from hotfolder.backends.base import Finding
+from hotfolder.settings import Http, Tls
 
 
 class TlsError(OSError):
@@ -40,6 +42,29 @@ def mark_of(tls: Tls) -> str:
     for path in (tls.certificate, tls.key, tls.client_ca):
         digest.update(b"\0" if path is None else path.read_bytes() + b"\1")
     return digest.hexdigest()
+
+
+def examined(http: Http) -> Iterator[Finding]:
+    """Yield what `check` says of the web server: who is told how the service fares, and whether its files are good."""
+    asked = [
+        words
+        for words, needed in (("a token", http.token), ("a client's certificate", http.asks_for_certificates))
+        if needed
+    ]
+    whom = f"whoever shows {' and '.join(asked)}" if asked else "every program of this machine"
+    yield Finding(True, f"web server on {http.listen}: figures and states for {whom}")
+    if http.tls is None:
+        if not http.within_machine:
+            yield Finding(
+                True, "web server: plain HTTP, whoever is in between reads the token; give `http.tls`"
+            )
+        return
+    try:
+        context_of(http.tls)
+    except TlsError as problem:
+        yield Finding(False, f"web server: {problem}")
+    else:
+        yield Finding(True, f"web server: the certificate {http.tls.certificate} has its key")
 
 
 def _refuse() -> str:
