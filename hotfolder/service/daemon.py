@@ -21,8 +21,9 @@ from hotfolder.pulse import Pulse
 from hotfolder.service.herald import Herald, summary
 from hotfolder.service.once import Outcome, verdict
 from hotfolder.service.orders import Orders
+from hotfolder.service.parts import AlreadyRunningError, SystemClock
 from hotfolder.service.showing import views_of
-from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
+from hotfolder.service.works import Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
 from hotfolder.web import Front
@@ -116,7 +117,7 @@ class Service:
         if self._desk is not None:
             self._desk.leave()
         self.journal.close()
-        sys.stderr.flush()
+        logs.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
 
     def _begin(self, settings: Settings, *, first: bool = True) -> None:
@@ -201,7 +202,7 @@ class Service:
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
         self._herald.reloading(self.settings.grace_s)
-        settings, self._refused = self._configured()
+        settings, self._refused = await asyncio.to_thread(self._configured)
         if settings is None:
             logger.error("the new configuration is refused, the old one stays:\n{}", self._refused)
             self._counts.refuse()
@@ -219,7 +220,7 @@ class Service:
         self._herald.reloaded(self._summary())
 
     def _configured(self) -> tuple[Settings | None, str | None]:
-        """Return the configuration as it is on disk, or why it cannot be used."""
+        """Return the configuration as it is on disk, or why it cannot be used; blocks."""
         try:
             settings = load_settings(self.settings.source, self._environ)
         except SettingsError as problem:
