@@ -15,6 +15,7 @@ from hotfolder.claims import Origin, pieces, work_name
 from hotfolder.delivery import parcel_for, step
 from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
 from hotfolder.journal import place_in_words
+from hotfolder.logs import log_of
 from hotfolder.model import FINAL, Clock, Journey, State, Stop
 from hotfolder.pipeline.batching import Batching, Shop, Turn
 from hotfolder.pipeline.recorder import Recorder
@@ -147,14 +148,16 @@ class Line:
         self.stopped = Stop(wall, journey.upload_id, place_in_words(journey))
         text = "queue {} is stopped: {} goes to failed/: {}; `hotfolder resume {}` lets the rest go on"
         name = self.queue.name
-        logger.error(text, name, self.stopped.file, (journey.reason or "refused").removesuffix("."), name)
+        log_of(journey).error(
+            text, name, self.stopped.file, (journey.reason or "refused").removesuffix("."), name
+        )
         return True
 
     def tell_warnings(self, before: Journey, journey: Journey) -> None:
         """Say what the service made of an accepted document, where that is new and nothing else says it."""
         if before.state in {State.ACCEPTED, State.UNCERTAIN} and not journey.stalled:
             for said in (one for one in journey.warnings if one not in before.warnings):
-                logger.warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
+                log_of(journey).warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
 
     def offers(self, now: float) -> bool:
         """Tell whether a document is ready whose turn it is (`now` is monotonic)."""
@@ -181,7 +184,7 @@ class Line:
         self.missing.append(printable(journey.name))
         text = "queue {}: {} ({}) has left the work folder without us; look for it, put it back as {}"
         place = printable(work_name(journey))
-        logger.error(text, self.queue.name, printable(journey.name), journey.state.value, place)
+        log_of(journey).error(text, self.queue.name, printable(journey.name), journey.state.value, place)
 
     @property
     def open_now(self) -> bool:
@@ -294,7 +297,7 @@ class Line:
         if not known:
             text = "queue {}: {} cannot be filed: {}; it stays in the work folder and is tried again{}"
             more = "; nothing more is claimed until it can" if parked.blocks else "; the rest goes on"
-            logger.error(text, self.queue.name, printable(journey.name), reason, more)
+            log_of(journey).error(text, self.queue.name, printable(journey.name), reason, more)
 
     def _unpark(self, journey: Journey) -> None:
         if self.parked.pop(journey.upload_id, None) and not self.parked:

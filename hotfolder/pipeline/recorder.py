@@ -11,14 +11,15 @@ from hotfolder.backends.base import Unavailable
 from hotfolder.checks.names import printable
 from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, Reader
+from hotfolder.logs import log_of
 from hotfolder.model import Batch, Clock, Journey, State
 from hotfolder.news import News
+from hotfolder.pipeline.sayings import Sayings, told
 from hotfolder.states import Event
 
 _DAY_S = 86_400.0
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 30.0
 _NEWEST = 16
-_LOUD = {State.REFUSED: "WARNING", State.UNCERTAIN: "WARNING", State.FILED: "INFO", State.ACCEPTED: "INFO"}
 
 
 class Recorder:
@@ -27,6 +28,7 @@ class Recorder:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
+        self._sayings = Sayings()
         self.trouble: str | None = None
         self.on_arrow: Callable[[Event, Journey, State | None, float], None] = lambda *_: None
         """Told each arrow when it is written, and its moment (seconds since 1970); it must not raise."""
@@ -35,7 +37,8 @@ class Recorder:
         """Write one arrow; a journal that cannot be written is tried again until it can."""
         entry = Entry(journey, event, self._clock.wall())
         await self._written(lambda: self._journal.record(entry, before))
-        _log(event, journey, before)
+        level = self._sayings.level(event, journey, before)
+        log_of(journey).log(level, "queue {}: {} {}", journey.queue, printable(journey.name), told(journey))
         self.on_arrow(event, journey, before, entry.at)
 
     async def _written(self, write: Callable[[], Future[None]]) -> None:
@@ -124,14 +127,3 @@ class Others(Container[str]):
             return self._reader.is_anothers(self._connection, self._since_id, self._but, as_text)
         except Exception as problem:
             raise Unavailable(f"the journal cannot be read: {problem}") from problem
-
-
-def _log(event: Event, journey: Journey, before: State | None) -> None:
-    """Say an arrow once; a document that only stays in its state says nothing to people."""
-    level = "DEBUG" if journey.state is before else _LOUD.get(journey.state, "DEBUG")
-    if event in {Event.DEFER, Event.RETURN}:
-        level = "INFO"
-    elif journey.stalled:
-        level = "WARNING"
-    reason = f": {journey.reason}" if journey.reason and journey.state is not State.FILED else ""
-    logger.log(level, "{}: {} {}{}", journey.queue, printable(journey.name), journey.state.value, reason)

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-from loguru import logger
-
 from hotfolder import spool
 from hotfolder.checks.names import printable
 from hotfolder.claims import digest_of, work_name
 from hotfolder.kinship import Kin, Known, Policy, continued, failed_before, related
+from hotfolder.logs import log_of
 from hotfolder.model import Journey, State
 from hotfolder.pipeline.line import Line
 from hotfolder.pipeline.recorder import Recorder
@@ -71,7 +70,7 @@ def _announce(line: Line, kin: Kin) -> None:
     """Say what an operator should know of a document at once, and let the queue learn from a writer's pause."""
     if kin.told is None or kin.pause_s is None:
         return
-    logger.warning("queue {}: {}: {}", line.queue.name, printable(kin.journey.name), kin.told)
+    log_of(kin.journey).warning("queue {}: {}: {}", line.queue.name, printable(kin.journey.name), kin.told)
     gap_s = kin.pause_s + line.drop.inbox.window_s  # it was quiet for the window before it was ready
     # A window that ends before the pause does would make everybody wait and help nobody.
     if gap_s < line.queue.settle_max_s and line.drop.inbox.learn(gap_s):

@@ -21,8 +21,9 @@ from hotfolder.pulse import Pulse
 from hotfolder.service.herald import Herald, summary
 from hotfolder.service.once import Outcome, verdict
 from hotfolder.service.orders import Orders
+from hotfolder.service.parts import AlreadyRunningError, SystemClock
 from hotfolder.service.showing import views_of
-from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
+from hotfolder.service.works import Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
 from hotfolder.web import Front
@@ -116,7 +117,7 @@ class Service:
         if self._desk is not None:
             self._desk.leave()
         self.journal.close()
-        sys.stderr.flush()
+        logs.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
 
     def _begin(self, settings: Settings, *, first: bool = True) -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import errno
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,22 +12,23 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Inbox, Threads
-from hotfolder.backends import open_backend, traits_of
-from hotfolder.backends.base import Backend
+from hotfolder.backends import traits_of
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
+from hotfolder.logs import concerning
 from hotfolder.metrics import Counts
 from hotfolder.model import FINAL, Clock
-from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
+from hotfolder.pipeline import Lane, Line, Means, Postscripts, Recorder
 from hotfolder.pulse import Beat, Pulse
 from hotfolder.recovery import Site, recover
+from hotfolder.service.parts import AlreadyRunningError, Parts
 from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.service.watching import habits_of, watch_for
-from hotfolder.settings import ConnectionSection, Queue, Settings
+from hotfolder.settings import Queue, Settings
 from hotfolder.status import by_hand
 from hotfolder.status.places import pairing_of
 
@@ -46,30 +45,6 @@ _LETTING_GO_S = 1.0
 T = TypeVar("T")
 
 
-class SystemClock:
-    """The machine's own clocks."""
-
-    def monotonic(self) -> float:
-        """Return seconds since some start."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """Return seconds since 1970."""
-        return time.time()
-
-
-class AlreadyRunningError(Exception):
-    """Another daemon has the state directory or a drop folder; `str()` names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How the parts are made that a run in virtual time makes otherwise."""
-
-    threads: MakeThreads = Threads
-    backend: Callable[[ConnectionSection, Callable[[], float]], Backend] = open_backend
-
-
 class Works:
     """Everything that is built from one configuration."""
 
@@ -81,11 +56,11 @@ class Works:
         run: str,
         *,
         first: bool = True,
-        parts: Parts = Parts(),
+        parts: Parts | None = None,
     ) -> None:
         self._first = first
         self.run = run
-        self._parts = parts
+        self._parts = parts or Parts()
         self.settings = settings
         self.journal = journal
         self.clock = clock
@@ -120,7 +95,7 @@ class Works:
         )
         for queue, number in gone.items():
             text = "queue {} is not configured any more, {} of its documents are not finished; put it back"
-            logger.warning(text, queue, number)
+            logger.bind(queue=queue).warning(text, queue, number)
 
     def lines(self) -> list[tuple[Lane, Line]]:
         """Return every queue with its connection."""
@@ -132,7 +107,7 @@ class Works:
 
     def start(self) -> None:
         """Start every loop."""
-        for _, line in self.lines():
+        for lane, line in self.lines():
             self._late.append(late := Postscripts(line, self.recorder))
             line.on_filed = late.wake
             name = line.queue.name
@@ -141,13 +116,16 @@ class Works:
             late.beat = self._watched(f"additions to records of {name}", name)
             line.batching.beat = self._watched(f"reports of {name}", name)
             loops = (line.drop.run(), line.file(), late.run(), line.batching.report())
-            self._tasks += map(self._task, loops)
+            with concerning(queue=name, connection=lane.connection.name):
+                self._tasks += map(self._task, loops)
         for lane in self.lanes:
             lane.beat = self.pulse.watch(f"deliveries of {lane.connection.name}")
+            with concerning(connection=lane.connection.name):
+                self._tasks.append(self._task(lane.run()))
         for upkeep in self._upkeep:
             upkeep.beat = self._watched(f"upkeep of {upkeep.queue}", upkeep.queue)
-        self._tasks += [self._task(lane.run()) for lane in self.lanes]
-        self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
+            with concerning(queue=upkeep.queue):
+                self._tasks.append(self._task(upkeep.run()))
 
     def _watched(self, name: str, queue: str) -> Beat:
         """Watch a loop that may wait for the threads of its queue, which a share may hold, or for the journal."""
@@ -240,7 +218,7 @@ class Works:
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
         if serial:
-            logger.info("connection {}: {}", name, serial)
+            logger.bind(connection=name).info("connection {}: {}", name, serial)
         lane = Lane(connection, limits, backend, lines, means)
         lane.serial = serial
         return lane

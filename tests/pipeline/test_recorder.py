@@ -108,4 +108,4 @@ def test_a_silence_is_a_warning(journal: Journal) -> None:
             asyncio.run(recorder.record(Event.ACCEPT, one, State.ACCEPTED))
     finally:
         logger.remove(sink)
-    assert said == ["WARNING invoices: scan.pdf accepted: it has not finished\n"]
+    assert said == ["WARNING queue invoices: scan.pdf accepted: it has not finished\n"]
