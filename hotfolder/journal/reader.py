@@ -64,6 +64,11 @@ AND updated_at <= ? AND (updated_at, upload_id) > (?, ?)
 ORDER BY updated_at, upload_id LIMIT ?
 """
 _LOOKED_THROUGH = "SELECT looked_at FROM upkeep WHERE queue = ?"
+_NEWEST_FAILED = """
+SELECT journey FROM documents
+WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = FALSE AND state = 'filed' AND retired_at IS NULL
+ORDER BY updated_at DESC LIMIT ?
+"""
 _NEWEST_RESTING = """
 SELECT updated_at FROM documents
 WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND state = 'filed' AND retired_at IS NULL
@@ -151,6 +156,10 @@ class Reader:
             return cast("float", rows[0][0])
         newest = [row[0] for done in (True, False) for row in self._rows(_NEWEST_RESTING, (queue_name, done))]
         return max(newest, default=None)
+
+    def newest_failed(self, queue_name: str, limit: int) -> list[Journey]:
+        """Return a queue's documents that were filed in failed/ last, without those that `retain` has done with."""
+        return [load(row[0]) for row in self._rows(_NEWEST_FAILED, (queue_name, limit))]
 
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""

@@ -116,6 +116,8 @@ class Line:
         """Documents of the work folder that recovery left as they are, each with the reason, in words."""
         self.upkeep_trouble: str | None = None
         """Why documents that are past their time (`retain`) cannot be removed."""
+        self.placard_trouble: str | None = None
+        """Why the status file cannot be written."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self.batching = Batching(_shop(self), means.recorder, means.clock)

@@ -7,30 +7,41 @@ from hotfolder.model import Journey, State
 from hotfolder.states import Event
 
 _REMEMBERED = 4096
-"""Things that were said: more than a connection has under way."""
+"""Documents of which something was said: more than a connection has in trouble."""
+_OF_ONE = 16
+"""Things that are said of one document in trouble; its reasons may hold figures that are new each time."""
 _LOUD = {State.ACCEPTED: "INFO", State.FILED: "INFO", State.UNCERTAIN: "WARNING", State.REFUSED: "WARNING"}
 
 
 class Sayings:
-    """What was said lately."""
+    """What was said of documents in trouble, until they are filed."""
 
     def __init__(self) -> None:
-        self._said: OrderedDict[tuple[object, ...], None] = OrderedDict()
+        self._said: OrderedDict[object, set[object]] = OrderedDict()
 
     def level(self, event: Event, journey: Journey, before: State | None) -> str:
         """Return how loud an arrow is to be told; what was told already, or is another try, is for debugging."""
         level = _level(event, journey, before)
-        if level == "DEBUG":
-            return level
-        which = (journey.queue, journey.folder, journey.name) if event is Event.RETURN else journey.upload_id
-        what = (which, journey.state, journey.held, journey.stalled, journey.reason)
-        if what in self._said:
-            self._said.move_to_end(what)
-            return "DEBUG"
-        self._said[what] = None
+        place = (journey.queue, journey.folder, journey.name)
+        if journey.state is State.FILED:
+            self._said.pop(journey.upload_id, None)
+            self._said.pop(place, None)
+        elif level != "DEBUG" and (journey.state not in {State.ACCEPTED, State.REFUSED} or journey.stalled):
+            # What is put back is claimed as another document each time.
+            which = place if event is Event.RETURN else journey.upload_id
+            what = (journey.state, journey.held, journey.reason)
+            return level if self._is_new(which, what, urgent=journey.held or journey.stalled) else "DEBUG"
+        return level
+
+    def _is_new(self, which: object, what: object, *, urgent: bool) -> bool:
+        said = self._said.setdefault(which, set())
+        self._said.move_to_end(which)
         if len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)
-        return level
+        if what in said or (len(said) >= _OF_ONE and not urgent):
+            return False
+        said.add(what)
+        return True
 
 
 def _level(event: Event, journey: Journey, before: State | None) -> str:

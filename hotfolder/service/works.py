@@ -25,6 +25,7 @@ from hotfolder.pipeline import Lane, Line, Means, Postscripts, Recorder
 from hotfolder.pulse import Beat, Pulse
 from hotfolder.recovery import Site, recover
 from hotfolder.service.parts import AlreadyRunningError, Parts
+from hotfolder.service.placards import Placard
 from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.service.watching import habits_of, watch_for
@@ -41,6 +42,8 @@ _ANSWER_WITHIN_S = 5.0
 """A question about a file that lies in a folder that does not answer is answered with that."""
 _LETTING_GO_S = 1.0
 """What it may take to close a lock file; on a share that hangs it takes for ever."""
+_FAREWELL_S = 2.0
+"""What it may take to write a small file; on a share that hangs the old one stays."""
 
 T = TypeVar("T")
 
@@ -83,6 +86,8 @@ class Works:
         ]
         found = (Upkeep(line, lane.backend, journal, clock) for lane, line in self.lines())
         self._upkeep = [upkeep for upkeep in found if upkeep.needed]
+        placards = (Placard(lane, line, journal, clock) for lane, line in self.lines())
+        self._placards = [shown for shown in placards if shown.needed]
         self._loop = asyncio.get_running_loop()
         self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,6 +134,11 @@ class Works:
             with concerning(queue=upkeep.queue):
                 self._tasks.append(self._task(upkeep.run()))
 
+        for shown in self._placards:
+            shown.beat = self._watched(f"status file of {shown.queue}", shown.queue)
+            with concerning(queue=shown.queue):
+                self._tasks.append(self._task(shown.run()))
+
     def _watched(self, name: str, queue: str) -> Beat:
         """Watch a loop that may wait for the threads of its queue, which a share may hold, or for the journal."""
         disk = self._disks[queue]
@@ -171,6 +181,8 @@ class Works:
             line.batching.end()
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)
+        if farewells := [self._task(shown.farewell()) for shown in self._placards]:
+            await asyncio.wait(farewells, timeout=_FAREWELL_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -239,7 +251,7 @@ class Works:
         )
         inbox = Inbox(
             rules,
-            IgnoreRules(queue.ignore),
+            IgnoreRules(queue.ignore, queue.status_file),
             settle_s=max(queue.settle_s, self._windows.get(queue.name, 0.0)),
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,

@@ -110,9 +110,8 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     trouble = (
         line.filing_trouble or line.slow_filing or held_up or _missing(line) or _stuck(line) or _stalled(line)
     )
-    return "active", "; ".join(
-        filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.behind, lane.serial))
-    ) or None
+    beside = (line.upkeep_trouble, line.placard_trouble, line.off_hours, lane.behind, lane.serial)
+    return "active", "; ".join(filter(None, (trouble, *beside))) or None
 
 
 def _stalled(line: Line) -> str | None:

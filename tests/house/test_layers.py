@@ -13,7 +13,7 @@ model
 allocator checks connector news pulse retry schedule states troubles veil
 backends.deadline backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
-attendants certificates companions identity results rights
+attendants certificates companions identity placard results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -84,6 +84,7 @@ TOLERATED = {
 PURE = [
     "model",
     "news",
+    "placard",
     "pulse",
     "states",
     "retry",

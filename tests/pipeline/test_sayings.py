@@ -82,8 +82,16 @@ def test_the_memory_is_bounded() -> None:
     """A daemon that runs for years remembers some thousands of things that it said."""
     sayings = Sayings()
     for number in range(10_000):
-        levels(DIRECT, sayings, upload_id=f"id-{number}")
+        levels([(E.DOUBT, S.UNCERTAIN, S.SENDING)], sayings, upload_id=f"id-{number}")
     assert len(sayings._said) <= 4096
+
+
+def test_nothing_is_remembered_of_documents_that_go_well() -> None:
+    """Nor of those that are refused."""
+    sayings = Sayings()
+    for way in (DIRECT, FOLLOWED, TRIED, REFUSED, PUT_BACK):
+        levels(way, sayings)
+    assert not sayings._said
 
 
 def _filed(**facts: object) -> Journey:

@@ -25,7 +25,7 @@ queues:
     max_size: 40 megabytes
     recursive: yes
     mode: bulk
-    status_file: /srv/status.txt
+    status_file: status
   receipts:
     connection: acmee
     queue_id: 8236
@@ -51,7 +51,7 @@ MISTAKES = """\
 18:15: queues.invoices.max_size: expected a size such as 25MiB, 40MB, 512kB or a number of bytes
 19:16: queues.invoices.recursive: write true or false
 20:11: queues.invoices.mode: expected one of single, batch
-21:5: queues.invoices.status_file: `status_file` is not available yet; leave it out
+21:18: queues.invoices.status_file: expected a name such as STATUS.txt: letters, digits, spaces, `.`, `_` and `-`, and .txt at its end
 23:5: queues.receipts.connection: there is no such key under `connections` (did you mean `acme`?)
 25:5: queues.receipts.folder: is or lies in the drop folder of queue `invoices`; each queue needs a folder of its own
 26:15: queues.receipts.patience: a number needs its unit: write 30s, 10m, 1h or 7d
