@@ -305,7 +305,7 @@ class DropFolder:
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
-        self.beat.rests()
+        self.beat.rests(seconds)
         if seconds > 0 and not self.behind:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -316,7 +316,7 @@ class DropFolder:
 
     async def _nap(self, seconds: float) -> None:
         """Wait before the next try, however much there is to look at; whoever wakes us ends it."""
-        self.beat.rests()
+        self.beat.rests(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

@@ -11,9 +11,16 @@ from tests.booted.machine import Machine, until
 from tests.booted.office import CONFIG, DROP_IN, TOP, Office
 from tests.e2e.producers import reportlab_pdf
 from tests.pages import blocks
+from tests.tools import need
 
 PAGE = "installing.md"
 DROP_INS = "/etc/systemd/system/hotfolder.service.d"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lists() -> None:
+    """The machine is a copy of this system, so what the page uses must be here before."""
+    need("setfacl", "acl")
 
 
 def told(name: str) -> str:
