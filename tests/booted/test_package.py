@@ -141,6 +141,11 @@ def test_without_a_package(machine: Machine, sandbox: SandboxServer, tmp_path: P
     program = machine.run("readlink", "-f", "/usr/local/bin/hotfolder").stdout.strip()
     assert program == "/usr/local/lib/hotfolder/bin/hotfolder"
 
+    ask = "COMP_WORDS=(hotfolder st) COMP_CWORD=1; _hotfolder_completion hotfolder; echo ${COMPREPLY[@]}"
+    completions = "/usr/local/share/bash-completion/completions/hotfolder"
+    assert machine.run("bash", "-c", f"source {completions}; {ask}").stdout == "status\n"
+    assert "upload documents" in machine.run("man", "-P", "cat", "8", "hotfolder").stdout
+
     before = office.property("MainPID")
     machine.run("sh", f"{ours}/postinst", "configure", "")
     assert office.property("MainPID") not in {before, "0"}, "installed again it goes on with the new program"
