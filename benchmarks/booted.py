@@ -84,9 +84,9 @@ class Booted:
 @contextmanager
 def booted() -> Iterator[Booted]:
     """Have a machine with the package of this tree installed; exits where this system cannot have one."""
-    if (lacking := missing()) is not None:
-        sys.exit(f"no booted machine: {lacking}")
     with tempfile.TemporaryDirectory(prefix="hotfolder-booted-", ignore_cleanup_errors=True) as folder:
+        if (lacking := missing(Path(folder))) is not None:
+            sys.exit(f"no booted machine: {lacking}")
         package = built(Path(folder, "packages"), "0.1.0")
         with Machine(Path(folder, "machine")) as machine:
             machine.run("dpkg", "-i", package)

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run's packages."""
-    if (lacking := missing()) is not None:
+    if (lacking := missing(tmp_path_factory.mktemp("system"))) is not None:
         reason = f"{lacking}: the program was NOT tried under systemd"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
