@@ -13,6 +13,7 @@ from hotfolder.journal import Change, Entry, Journal, Reader
 from hotfolder.model import Answer, Batch, ErrorSource, Ground, Journey, State
 from hotfolder.news import News
 from hotfolder.states import ARROWS, Event
+from hotfolder.troubles import Arrived
 from hotfolder.troubles import Arrived, Notice, Pending, Phase, Told, Trouble
 from hotfolder.troubles import Kind as TroubleKind
 from tests.builders import DEADLINE_S, NOW, delivered, journey
@@ -110,6 +111,7 @@ QUESTIONS: dict[str, Callable[[Reader, Journey], object]] = {
     "resting, nothing old": lambda r, _: r.resting("invoices", "done", NOW - 1e6, (0.0, ""), 32),
     "retired": lambda r, j: r.retired(j.upload_id),
     "looked_through": lambda r, _: r.looked_through("invoices"),
+    "newest_failed": lambda r, _: r.newest_failed("invoices", 20),
     "grounds": lambda r, _: r.grounds(),
     "pauses": lambda r, _: r.pauses(),
     "stops": lambda r, _: r.stops(),
@@ -199,6 +201,12 @@ WRITES: dict[str, Callable[[Journal], Any]] = {
     "forget_news": lambda j: j.forget_news(NOW - 1e6, 10_000),
     "tell": lambda j: j.tell(TOLD),
 }
+
+
+def test_every_write_is_counted() -> None:
+    """What is added to the journal must be counted here as well."""
+    public = {name for name in vars(Journal) if not name.startswith("_")}
+    assert public - {"record", "close"} <= WRITES.keys()
 
 
 @pytest.mark.parametrize("write", WRITES)
