@@ -217,3 +217,11 @@ def test_a_pause_ends_with_a_probe() -> None:
     assert gate.closes(20.0, "down").paused
     assert gate.probed().allows(10.0, 0)
     assert not gate.probed().allows(10.0, 1)
+
+
+def test_a_gate_knows_since_when_there_is_trouble() -> None:
+    """From the first of a row of troubles, a good probe in between included, until a success."""
+    gate = Gate().closes(10.0, "down", now=5.0).closes(30.0, "still down", now=12.0)
+    assert gate.since == 5.0
+    assert gate.probed().closes(50.0, "down again", now=40.0).since == 5.0
+    assert gate.opens().closes(70.0, "down", now=60.0).since == 60.0

@@ -15,7 +15,7 @@ from hotfolder.retry import Gate
 from hotfolder.schedule import Schedule
 from hotfolder.status import facts_of, state_of
 from hotfolder.status.figures import UNREACHABLE_S
-from tests.builders import NOW, journey
+from tests.builders import DEADLINE_S, NOW, journey
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
 Cause = Callable[[Workshop], object]
@@ -172,6 +172,7 @@ def test_a_pipeline_at_work_counts_what_it_does(tmp_path: Path, journal: Journal
         shop.put("b.png", picture(2))
         await shop.until(lambda: not facts(shop).ready, "paused")
         assert "unauthorized" in facts(shop).queues[0].causes
+        assert 0 <= shop.clock.monotonic() - shop.lane.gate.since < DEADLINE_S
         service.locked = False
         await shop.until(lambda: shop.at_rest(2), "filed")
         await shop.until(lambda: facts(shop).ready, "ready again")

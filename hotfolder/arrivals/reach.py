@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from hotfolder.model import Clock
@@ -24,8 +26,8 @@ class Threads(ThreadPoolExecutor):
         self._jobs: set[Future[Any]] = set()
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have a function called in a thread."""
-        job = super().submit(work, *args, **kwargs)
+        """Have a function called in a thread; what it logs is about the same as what its caller logs."""
+        job = super().submit(partial(copy_context().run, work, *args, **kwargs))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         return job

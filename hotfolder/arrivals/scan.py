@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hotfolder import spool
 from hotfolder.arrivals.pairing import Key, Reading
 from hotfolder.checks.readiness import Facts, Kind
-from hotfolder.checks.sniff import foreign, is_record, may_become, sniff
+from hotfolder.checks.sniff import foreign, is_placard, is_record, may_become, sniff
 from hotfolder.checks.walk import walk
 from hotfolder.companions import LARGEST_BYTES, CompanionError, parse
 from hotfolder.model import Stamp
@@ -172,6 +172,7 @@ def _facts(document: int, status: os.stat_result, fs_type: str, *, held: bool) -
         blank=media_type is None and bool(head) and not head.strip(b"\0"),
         cut_short=media_type is None and may_become(head),
         record=is_record(head),
+        placard=is_placard(head),
         borrowed=status.st_nlink > 1 and status.st_uid != os.geteuid(),
         held=held,
     )

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from hotfolder import veil
 from hotfolder.backends import paths
 from hotfolder.checks.foreign import loads, nests_too_deeply, pruned
 
@@ -77,13 +78,17 @@ class Secrets:
         for form in (secret, json.dumps(secret)[1:-1], encoded):
             if form and form not in self._known:
                 self._known.append(form)
+        veil.remember(secret)
         return secret
 
     def conceal(self, address: str) -> str:
         """Note an address that may hold a secret: it whole, its last segment, the values of its query; returns it."""
         parts = urlsplit(address)
         inner = (parts.path.rstrip("/").rpartition("/")[2], *(value for _, value in parse_qsl(parts.query)))
-        self._addresses |= {address, *(one for one in inner if len(one) >= REVEALING_CHARS)}
+        concealed = {address, *(one for one in inner if len(one) >= REVEALING_CHARS)}
+        self._addresses |= concealed
+        for one in concealed:
+            veil.remember(one)
         return address
 
     def known(self) -> set[str]:

@@ -20,6 +20,7 @@ from hotfolder import __version__
 from hotfolder.backends.answers import Reply, parse
 from hotfolder.backends.base import DeliveryError, Unauthorized, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
+from hotfolder.backends.deadline import Deadline, DeadlineExceededError, Streams
 from hotfolder.backends.pace import NoTurnError, Pace, Turn
 from hotfolder.settings import ConnectionSection
 from hotfolder.settings.addresses import is_loopback
@@ -31,10 +32,6 @@ JOINED_BYTES = 256 * 1024
 KEEPALIVE_S = 1.5
 """An idle connection is not used again after this long, since a server that closes it just then leaves the
 upload uncertain; the shortest limits in use are 2 s (old Apache) and 5 s (uvicorn, Node.js)."""
-
-
-class _DeadlineExceededError(Exception):
-    """The total time of a request is over; raised while its body goes out."""
 
 
 class _Nothing(httpx.SyncByteStream):
@@ -51,7 +48,7 @@ class _Nothing(httpx.SyncByteStream):
 class _Outgoing(httpx.SyncByteStream):
     """A request's body on its way out, which knows whether it was handed over whole."""
 
-    def __init__(self, body: Body, deadline: float, gone: Callable[[], None]) -> None:
+    def __init__(self, body: Body, deadline: Deadline, gone: Callable[[], None]) -> None:
         self._body = body
         self._deadline = deadline
         self._gone = gone
@@ -68,15 +65,12 @@ class _Outgoing(httpx.SyncByteStream):
         # One piece is held back: a file that turns out changed at its end must not have gone out whole.
         held = next(pieces, b"")
         for piece in pieces:
-            yield self._in_time(held)
+            self._deadline.check()
+            yield held
             held = piece
-        yield self._in_time(held)
+        self._deadline.check()
+        yield held
         self.complete = True
-
-    def _in_time(self, piece: bytes) -> bytes:
-        if time.monotonic() > self._deadline:
-            raise _DeadlineExceededError
-        return piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +111,7 @@ class Wire:
         # A queue's address is the same for all its documents, and parsing it is a twentieth of a small upload.
         self._address = lru_cache(maxsize=64)(httpx.URL)
         self._mine = local()
+        self._deadline = Deadline()
         self._lock = Lock()
         self._clients: list[tuple[Thread, httpx.Client]] = []
         self._context: ssl.SSLContext | None = None
@@ -128,19 +123,19 @@ class Wire:
         what the body's pieces raise. Redirects are answers, cookies are dropped.
         """
         turn = self._turn(asks=request.method == "GET")
-        deadline = time.monotonic() + self._timeouts.total_s
-        outgoing = _Outgoing(request.body, deadline, turn.gone) if request.body else None
+        self._deadline.at = time.monotonic() + self._timeouts.total_s
+        outgoing = _Outgoing(request.body, self._deadline, turn.gone) if request.body else None
         try:
             ready = self._prepare(request, outgoing or _Nothing(turn.gone))
             response = self._client().send(ready, stream=True, auth=None)
-        except (httpx.HTTPError, httpx.InvalidURL, _DeadlineExceededError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, DeadlineExceededError) as error:
             raise self._failure(error, request, outgoing) from None
         finally:
             turn.gone()
         if request.into is not None and response.is_success:
-            content = self._pour(response, deadline, request.into)
+            content = self._pour(response, request.into)
         else:
-            content = self._read(response, deadline, request.answer_bytes)
+            content = self._read(response, request.answer_bytes)
         headers = {name.lower(): value for name, value in response.headers.items()}
         complete = outgoing is None or outgoing.complete
         reply = Reply(response.status_code, headers, content, parse(content), complete)
@@ -185,7 +180,7 @@ class Wire:
             extensions={"timeout": self._limits.as_dict()},
         )
 
-    def _read(self, response: httpx.Response, deadline: float, most: int) -> bytes:
+    def _read(self, response: httpx.Response, most: int) -> bytes:
         """Read the answer's body as far as it comes: the status is known, half a body beats none."""
         parts: list[bytes] = []
         size = 0
@@ -193,22 +188,20 @@ class Wire:
             for part in response.iter_raw():
                 parts.append(part)
                 size += len(part)
-                if size > most or time.monotonic() > deadline:
+                if size > most:
                     break
-        except httpx.HTTPError:
+        except (httpx.HTTPError, DeadlineExceededError):
             pass  # what is missing shows when the body is read as JSON
         finally:
             response.close()
         return b"".join(parts)[:most]
 
-    def _pour(self, response: httpx.Response, deadline: float, into: Callable[[bytes], None]) -> bytes:
+    def _pour(self, response: httpx.Response, into: Callable[[bytes], None]) -> bytes:
         """Hand on the answer's body as far as it comes; whoever takes it must see whether it is whole."""
         try:
-            with suppress(httpx.HTTPError):
+            with suppress(httpx.HTTPError, DeadlineExceededError):
                 for part in response.iter_raw():
                     into(part)
-                    if time.monotonic() > deadline:
-                        break
         finally:
             response.close()
         return b""
@@ -224,7 +217,7 @@ class Wire:
     def _describe(self, error: Exception) -> str:
         where = f"{self._service} at {self.host}"
         reason = str(error)
-        if isinstance(error, _DeadlineExceededError):
+        if isinstance(error, DeadlineExceededError):
             return f"the request to {where} took longer than {self._timeouts.total_s:g} s in all"
         if isinstance(error, httpx.ConnectTimeout):
             return f"{where} could not be reached within {self._timeouts.connect_s:g} s"
@@ -261,6 +254,7 @@ class Wire:
                 limits=httpx.Limits(max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_S),
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
+            _bind(client, Streams(self._deadline))
             gone = [pair for pair in self._clients if not pair[0].is_alive()]
             self._clients = [pair for pair in self._clients if pair[0].is_alive()]
             self._clients.append((current_thread(), client))
@@ -276,6 +270,13 @@ class Wire:
                 f"`ca_file` {self._ca_file} cannot be used ({error.strerror or error}); "
                 "it must be a readable PEM file with the certificate authority"
             ) from None
+
+
+def _bind(client: httpx.Client, streams: Streams) -> None:
+    """Have a client, straight and through a proxy, open its sockets so: httpx has no argument for it, httpcore does."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 — see above
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = streams  # noqa: SLF001 — see above
 
 
 def json_body(content: bytes) -> Body:

@@ -47,12 +47,14 @@ LITTER: tuple[tuple[str, str], ...] = (
 
 
 class IgnoreRules:
-    """The built-in litter list plus a queue's own globs."""
+    """The built-in litter list, a queue's own globs, and the name of its status file."""
 
-    def __init__(self, extra: tuple[str, ...] = ()) -> None:
+    def __init__(self, extra: tuple[str, ...] = (), status_file: str | None = None) -> None:
         rules = [(glob, f"{glob} ({why})") for glob, why in LITTER] + [
             (g, f"{g} (this queue's `ignore`)") for g in extra
         ]
+        if status_file is not None:
+            rules.insert(0, (status_file, f"{status_file} (this queue's `status_file`)"))
         self._rules = [(re.compile(translate(g.lower())), text) for g, text in rules]
         self._any = re.compile("|".join(p.pattern.join(("(?:", ")")) for p, _ in self._rules))
 

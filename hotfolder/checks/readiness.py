@@ -55,6 +55,8 @@ class Facts:
     """Whether it ends within what could become the signature of a document."""
     record: bool = False
     """Whether it is a sidecar of ours, which people move along with its document."""
+    placard: bool = False
+    """Whether it is a status file of ours, of whatever queue."""
     borrowed: bool = False
     """Whether it has another name (a hard link) and its owner is not the service's own user."""
     held: bool = False
@@ -94,6 +96,7 @@ class NoDocument:
 
 Verdict = Ready | NotYet | Unfit | NoDocument
 
+PLACARD_RULE = "a status file of the service (by its content, see `status_file`); it may be deleted"
 RECORD_RULE = "the record of an earlier upload (by its content); the document is taken without it, and it may be deleted"
 
 _BORROWED = (
@@ -114,6 +117,8 @@ def judge(facts: Facts, quiet_s: float, rules: Rules, name_extension: str) -> Ve
         return NotYet(hindrance, _again(quiet_s))
     if facts.record and name_extension.lower() == ".json":
         return NoDocument(RECORD_RULE)
+    if facts.placard:
+        return NoDocument(PLACARD_RULE)
     doubt = _BORROWED if facts.borrowed else _incomplete(facts, rules)
     if doubt:
         if quiet_s < rules.patience_s:

@@ -76,6 +76,15 @@ def may_become(head: bytes) -> bool:
     return cut or head.startswith((b"\x1b%-12345X", b"@PJL"))
 
 
+PLACARD = "STATUS OF THIS FOLDER, WRITTEN BY HOTFOLDER"
+"""How a status file of ours begins, after the mark of UTF-8."""
+
+
+def is_placard(head: bytes) -> bool:
+    """Tell whether a file begins as a status file of ours does."""
+    return head.removeprefix(b"\xef\xbb\xbf").startswith(PLACARD.encode())
+
+
 def is_record(head: bytes) -> bool:
     """Tell whether a file begins as what this program lays beside documents does, of whatever version."""
     return _RECORD.match(head) is not None

@@ -5,6 +5,7 @@ daemon's; `Reader` is everybody else's and never writes.
 """
 
 from hotfolder.journal.book import Entry, Journal
+from hotfolder.journal.notices import Change, Happened
 from hotfolder.journal.reader import FILE_NAME, Reader
 from hotfolder.journal.rows import place_in_words
 from hotfolder.journal.schema import DamagedError, JournalError, library
@@ -14,8 +15,10 @@ JOURNAL_FILES = tuple(f"{FILE_NAME}{suffix}".encode() for suffix in ("", "-wal",
 
 __all__ = [
     "JOURNAL_FILES",
+    "Change",
     "DamagedError",
     "Entry",
+    "Happened",
     "Journal",
     "JournalError",
     "Reader",

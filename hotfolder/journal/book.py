@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hotfolder.checks.names import escaped
+from hotfolder.journal.notices import Change
 from hotfolder.journal.reader import FILE_NAME, Reader
 from hotfolder.journal.rows import dump, place_in_words, plan_text
 from hotfolder.journal.schema import DamagedError, JournalError, connect
@@ -84,6 +85,17 @@ class _Note:
     durable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """Statements that are executed together or not at all."""
+
+    statements: tuple[tuple[str, tuple[Any, ...]], ...]
+    durable: bool
+
+
+_Item = Entry | _Note | _Notes
+
+
 class Journal:
     """The daemon's journal: entries from any thread are committed together by one thread of its own."""
 
@@ -100,7 +112,7 @@ class Journal:
         """Of the thread that commits."""
         self.on_commit: Callable[[int, float], None] = lambda *_: None
         """Told in the journal's thread how many rows each commit wrote, and in how many seconds; it must not raise."""
-        self._pending: queue.SimpleQueue[tuple[Entry | _Note, Future[None]] | None] = queue.SimpleQueue()
+        self._pending: queue.SimpleQueue[tuple[_Item, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -186,6 +198,10 @@ class Journal:
         self._put(_Note(FORGET_OLD, (before,), durable=False))
         return self._put(_Note(FORGET_ORPHANS, (most_orphans,), durable=False))
 
+    def tell(self, change: Change) -> Future[None]:
+        """Write what changes together in what is told to people."""
+        return self._put(_Notes(tuple(change.statements()), durable=change.matters))
+
     def close(self) -> None:
         """Commit what is pending and close."""
         self._pending.put(None)
@@ -193,7 +209,7 @@ class Journal:
         self.reader.close()
         self._writer.close()
 
-    def _put(self, item: Entry | _Note) -> Future[None]:
+    def _put(self, item: _Item) -> Future[None]:
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # what was asked for is written, whoever stops waiting for it
         self._pending.put((item, future))
@@ -218,9 +234,7 @@ class Journal:
             if last:
                 return
 
-    def _gather(
-        self, first: tuple[Entry | _Note, Future[None]]
-    ) -> tuple[list[tuple[Entry | _Note, Future[None]]], bool]:
+    def _gather(self, first: tuple[_Item, Future[None]]) -> tuple[list[tuple[_Item, Future[None]]], bool]:
         """Return all that waits already, and whether the end was asked for."""
         batch = [first]
         while len(batch) < _LARGEST_COMMIT:
@@ -233,7 +247,7 @@ class Journal:
             batch.append(item)
         return batch, False
 
-    def _commit(self, items: Iterable[Entry | _Note]) -> None:
+    def _commit(self, items: Iterable[_Item]) -> None:
         items = list(items)
         durable = any(i.durable for i in items)
         try:
@@ -248,9 +262,13 @@ class Journal:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _write(self, item: Entry | _Note) -> None:
+    def _write(self, item: _Item) -> None:
         if isinstance(item, _Note):
             self._writer.execute(item.sql, item.values)
+            return
+        if isinstance(item, _Notes):
+            for sql, values in item.statements:
+                self._writer.execute(sql, values)
             return
         j = item.journey
         row: tuple[Any, ...] = (

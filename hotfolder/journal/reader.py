@@ -4,11 +4,25 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
+from hotfolder.journal.notices import (
+    HAPPENED,
+    HOURS,
+    LAST_ARRIVALS,
+    LETTERS,
+    MARK,
+    NEWEST_ARROW,
+    PENDING,
+    TOLD,
+    Happened,
+    pending_of,
+    told_of,
+)
 from hotfolder.journal.rows import load, plan_of
 from hotfolder.journal.schema import JournalError, connect
 from hotfolder.journal.webhooks import NEWEST_ORPHANS, ORPHANS, REJECTED, UNWRITTEN, news_of
 from hotfolder.model import Batch, Ground, Journey, Stop
 from hotfolder.news import News
+from hotfolder.troubles import Pending, Told
 
 FILE_NAME = "journal.sqlite3"
 
@@ -20,10 +34,7 @@ _STATES = """
 SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
 """
 _LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
-_HAS_ID = """
-SELECT 1 FROM documents, json_each(journey, '$.answer.document_ids') AS one
-WHERE connection = ? AND upload_id >= ? AND upload_id <> ? AND one.value = ? LIMIT 1
-"""
+_HAS_ID = "SELECT 1 FROM remote_ids WHERE connection = ? AND document_id = ? AND upload_id <> ?"
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
 _ALL = "SELECT journey FROM documents ORDER BY upload_id"
@@ -50,6 +61,11 @@ AND updated_at <= ? AND (updated_at, upload_id) > (?, ?)
 ORDER BY updated_at, upload_id LIMIT ?
 """
 _LOOKED_THROUGH = "SELECT looked_at FROM upkeep WHERE queue = ?"
+_NEWEST_FAILED = """
+SELECT journey FROM documents
+WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = FALSE AND state = 'filed' AND retired_at IS NULL
+ORDER BY updated_at DESC LIMIT ?
+"""
 _NEWEST_RESTING = """
 SELECT updated_at FROM documents
 WHERE queue = ? AND (json_extract(journey, '$.error_source') IS NULL) = ? AND state = 'filed' AND retired_at IS NULL
@@ -98,9 +114,9 @@ class Reader:
         rows = self._rows(_BY_ID, (upload_id,))
         return load(rows[0][0]) if rows else None
 
-    def is_anothers(self, connection: str, since_id: str, but: str, document_id: str) -> bool:
-        """Tell whether a connection's document from one upload id on, other than `but`, has an id of the service's."""
-        return bool(self._rows(_HAS_ID, (connection, since_id, but, document_id)))
+    def is_anothers(self, connection: str, but: str, document_id: str) -> bool:
+        """Tell whether another document of a connection than `but` was the first to have an id of the service's."""
+        return bool(self._rows(_HAS_ID, (connection, document_id, but)))
 
     def of_content(self, queue_name: str, sha256: str, limit: int = -1) -> list[Journey]:
         """Return a queue's documents of one content (SHA-256 in hex) that were not put back, the newest first."""
@@ -138,6 +154,10 @@ class Reader:
         newest = [row[0] for done in (True, False) for row in self._rows(_NEWEST_RESTING, (queue_name, done))]
         return max(newest, default=None)
 
+    def newest_failed(self, queue_name: str, limit: int) -> list[Journey]:
+        """Return a queue's documents that were filed in failed/ last, without those that `retain` has done with."""
+        return [load(row[0]) for row in self._rows(_NEWEST_FAILED, (queue_name, limit))]
+
     def grounds(self) -> dict[str, Ground]:
         """Return what each folder (absolute path) stood on when it was last in use."""
         rows = self._rows("SELECT path, mount_point, fs_type, dev, ino FROM grounds")
@@ -168,6 +188,38 @@ class Reader:
     def rejected_later(self) -> dict[str, int]:
         """Return for each queue how many documents were delivered and then came to nothing, as far as remembered."""
         return dict(self._rows(REJECTED))
+
+    def pending_notices(self) -> list[Pending]:
+        """Return the notices that were not sent yet, the oldest first."""
+        return [pending_of(row) for row in self._rows(PENDING)]
+
+    def told(self) -> list[Told]:
+        """Return the trouble that was told."""
+        return [told_of(row[0]) for row in self._rows(TOLD)]
+
+    def letters(self, since: float) -> list[tuple[str, float]]:
+        """Return the target and moment of each message that went out after a moment (seconds since 1970)."""
+        return self._rows(LETTERS, (since,))
+
+    def hours(self, queue_name: str) -> dict[int, int]:
+        """Return how many documents of a queue were taken in each hour (counted from 1970)."""
+        return dict(self._rows(HOURS, (queue_name,)))
+
+    def last_arrivals(self) -> dict[str, float]:
+        """Return when (seconds since 1970) a document of each queue was last taken."""
+        return dict(self._rows(LAST_ARRIVALS))
+
+    def bookmark(self, name: str) -> str | None:
+        """Return what `arrow` or `run` was set to."""
+        rows = self._rows(MARK, (name,))
+        return rows[0][0] if rows else None
+
+    def happened(self, after: int, most: int) -> tuple[int, list[Happened]]:
+        """Return claims and filings of at most so many arrows after one, and the number of the last arrow looked at."""
+        (newest,) = self._rows(NEWEST_ARROW)
+        until = max(min(newest[0], after + most), min(after, newest[0]))
+        rows = self._rows(HAPPENED, (after, until))
+        return until, [Happened(at, event, queue, j and load(j)) for at, event, queue, j in rows]
 
     def open_batches(self, queue_name: str) -> list[Batch]:
         """Return the batches of a queue that have no report yet, the oldest first."""

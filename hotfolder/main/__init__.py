@@ -7,6 +7,7 @@ import click
 from hotfolder import __version__
 from hotfolder.main.hands import pause, resolve, resume, retry
 from hotfolder.main.look import status, why
+from hotfolder.main.notify import notify_test
 from hotfolder.main.prepare import check, init, schema
 from hotfolder.main.prove import audit
 from hotfolder.main.remote import remote
@@ -25,7 +26,7 @@ def program(context: click.Context, config: Path | None) -> None:
 
 
 for command in (
-    *(init, check, run, once, status, why),
+    *(init, check, notify_test, run, once, status, why),
     *(retry, pause, resume, resolve, audit, remote),
     *(schema, sandbox, demo),
 ):

@@ -85,6 +85,9 @@ def _table(report: dict[str, Any]) -> str:
     for connection, orphans in report["orphans"].items():
         text = "webhooks of connection {} told {} times of documents that nobody sent; see --json"
         notes.append(text.format(connection, orphans["count"]))
+    for target, told in report["notices"].items():
+        if told["trouble"]:
+            notes.append(f"notices to {target} cannot be sent ({told['waiting']} wait): {told['trouble']}")
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

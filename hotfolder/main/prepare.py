@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -30,12 +31,13 @@ def init(directory: Path) -> None:
 @click.pass_context
 def check(context: click.Context, config: Path | None, online: bool) -> None:  # noqa: FBT001
     """Check configuration, folders, who may do what with them, rename and events, limits, clock and free space."""
+    from hotfolder.notices.rehearsal import examine  # noqa: PLC0415
     from hotfolder.premises import examine_all  # noqa: PLC0415
 
     # systemd hands credentials to the service, not to whoever types this; only to log in they are needed.
     settings = load_as_service(context, config, handed_over=online or "CREDENTIALS_DIRECTORY" in os.environ)
     bad = 0
-    for finding in examine_all(settings, dict(os.environ), online=online):
+    for finding in chain(examine_all(settings, dict(os.environ), online=online), examine(settings)):
         bad += not finding.ok
         mark = "BAD " if not finding.ok else "note" if finding.is_note else "ok  "
         click.echo(f"{mark} {finding.text}")

@@ -6,6 +6,7 @@ import faulthandler
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -55,8 +56,7 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
         raise click.BadParameter(str(mistake), param_hint="--timeout") from None
     outcome = asyncio.run(_once(settings, timeout_s))
     click.echo(outcome.text)
-    sys.stdout.flush()
-    os._exit(outcome.code)
+    _end(outcome.code)
 
 
 def _until_started(code: int) -> None:
@@ -80,9 +80,18 @@ async def _run(settings: "Settings") -> NoReturn:
         _give_up(problem)
     # From within the loop, whose end would wait for its threads. One may be stuck: in a request that outlived the
     # grace period, whose document is journalled as uncertain, or in a share that hangs. Nothing depends on either.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """Exit at once, when what was said is out."""
+    from hotfolder import logs  # noqa: PLC0415
+
+    logs.flush()
+    if sys.stdout is not None:
+        with suppress(OSError):  # nobody reads it
+            sys.stdout.flush()
+    os._exit(code)
 
 
 async def _once(settings: "Settings", timeout_s: float | None) -> Any:
@@ -95,14 +104,16 @@ async def _once(settings: "Settings", timeout_s: float | None) -> Any:
 
 
 def _service(settings: "Settings") -> "Service":
-    from hotfolder.allocator import stay_small  # noqa: PLC0415
+    from hotfolder.allocator import leave_alone, stay_small  # noqa: PLC0415
     from hotfolder.journal import JournalError  # noqa: PLC0415
     from hotfolder.logs import set_up  # noqa: PLC0415
     from hotfolder.service import AlreadyRunningError, Service  # noqa: PLC0415
 
     set_up(settings.log.level, settings.log.format)
-    faulthandler.enable()
+    if sys.stderr is not None:
+        faulthandler.enable()
     stay_small()  # before any thread is started
+    leave_alone()
     # Taking a lease raises SIGIO when it is broken in that instant; its default action ends the process.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
@@ -124,16 +135,15 @@ def _give_up(problem: BaseException, *, starting: bool = False) -> NoReturn:
 
     known = isinstance(problem, AlreadyRunningError | OSError)
     logger.opt(exception=None if known else problem).error("{}", problem)
-    sys.stderr.flush()
     full = isinstance(problem, JournalError) and problem.may_pass
     if (
         isinstance(problem, AlreadyRunningError)
         or (isinstance(problem, OSError) and problem.errno in _MAY_PASS)
         or full
     ):
-        os._exit(EX_TEMPFAIL)
+        _end(EX_TEMPFAIL)
     # While starting, trouble with files is for a person to mend; later it may pass, and systemd starts us again.
-    os._exit(EX_CONFIG if known and starting else 1)
+    _end(EX_CONFIG if known and starting else 1)
 
 
 class _Bar:

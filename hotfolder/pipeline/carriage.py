@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from loguru import logger
-
 from hotfolder import claims, followup
 from hotfolder.arrivals import Arrival
 from hotfolder.backends.base import Backend, DeliveryError, Scope
@@ -25,6 +23,7 @@ from hotfolder.delivery import (
     step,
     unsent,
 )
+from hotfolder.logs import log_of
 from hotfolder.model import FINAL, Journey, State
 from hotfolder.pipeline.batching import LOOKS_S, Turn
 from hotfolder.pipeline.crew import Crew
@@ -117,7 +116,8 @@ class Carriage:
         try:
             await work
         except Exception as surprise:  # noqa: BLE001 — see above
-            logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
+            text = "queue {}: {}: a step failed unexpectedly"
+            log_of(journey).opt(exception=surprise).error(text, line.queue.name, printable(journey.name))
             await self.save(line, journey, surprise)
 
     async def save(self, line: Line, journey: Journey, surprise: Exception) -> None:
@@ -146,7 +146,9 @@ class Carriage:
         line.drop.inbox.done(arrival)
         line.claim_trouble = None
         if arrival.told:
-            logger.warning("queue {}: {}: {}", line.queue.name, printable(arrival.name), arrival.told)
+            log_of(journey).warning(
+                "queue {}: {}: {}", line.queue.name, printable(arrival.name), arrival.told
+            )
         journey = replace(journey, stamp=stamp, sha256=digest)
         line.carried[journey.upload_id] = journey
         return journey
@@ -155,7 +157,7 @@ class Carriage:
         failed = isinstance(problem, claims.ClaimFailedError)
         reason = str(problem) if failed else f"it could not be claimed: {problem}"
         if isinstance(problem, claims.StuckError):
-            logger.error("queue {}: {}; tried again", line.queue.name, reason)
+            log_of(journey).error("queue {}: {}; tried again", line.queue.name, reason)
             line.drop.inbox.done(arrival)
             self.later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
@@ -280,7 +282,8 @@ class Carriage:
             line.lose(journey)
             return
         except OSError as problem:
-            logger.warning("queue {}: a document could not be put back: {}", line.queue.name, problem)
+            text = "queue {}: {} could not be put back: {}"
+            log_of(journey).warning(text, line.queue.name, printable(journey.name), problem)
             self.later(line, journey, self._clock.monotonic() + _RETURN_AGAIN_S, 0)
             return
         line.drop.notice((journey.folder, name))

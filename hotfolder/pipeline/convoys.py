@@ -85,7 +85,8 @@ class Convoys:
         try:
             await work
         except Exception as surprise:  # noqa: BLE001 — see above
-            logger.opt(exception=surprise).error("queue {}: a step failed unexpectedly", line.queue.name)
+            told = logger.bind(queue=line.queue.name).opt(exception=surprise)
+            told.error("queue {}: a step failed unexpectedly", line.queue.name)
             for upload_id in list(claimed):
                 await self._way.save(line, claimed.pop(upload_id), surprise)
 

@@ -1,6 +1,7 @@
 """Close and open the gates of a connection and of its queues, and say each change once."""
 
 import random
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -10,6 +11,9 @@ from hotfolder.model import Clock
 from hotfolder.pipeline.line import Line
 from hotfolder.retry import Gate, backoff
 from hotfolder.settings import ConnectionSection
+
+if TYPE_CHECKING:
+    from loguru import Logger
 
 _JITTER = 0.2
 """A fifth on top of the wait that the service asked for, so that many do not come back together."""
@@ -41,7 +45,8 @@ class Gates:
 
     def half_open(self, line: Line | None) -> None:
         """Let one document through after a probe that went well."""
-        logger.info("{} may work again; the next document shows it", self._named(line))
+        about = {} if line is None else {"queue": line.queue.name}
+        logger.bind(**about).info("{} may work again; the next document shows it", self._named(line))
         if line is None:
             self.shared = self.shared.probed()
         else:
@@ -77,26 +82,26 @@ class Gates:
 
     def _set(self, line: Line, scope: Scope, new: Gate) -> None:
         if scope is Scope.QUEUE:
-            _tell(self._named(line), line.gate, new)
+            _tell(logger.bind(queue=line.queue.name), self._named(line), line.gate, new)
             line.gate = new
         else:
-            _tell(self._named(None), self.shared, new)
+            _tell(logger, self._named(None), self.shared, new)
             self.shared = new
 
 
-def _tell(who: str, old: Gate, new: Gate) -> None:
+def _tell(log: "Logger", who: str, old: Gate, new: Gate) -> None:
     """Log a change of the gate: trouble that goes on in the same words says nothing new."""
     if new.paused and old.paused:
         return
     if new.paused:
         text = "{} is paused: {}; its documents stay in the drop folder until this is mended"
-        logger.error(text, who, new.reason)
+        log.error(text, who, new.reason)
     elif new == Gate():
-        logger.log("INFO" if old.failures or old.paused else "DEBUG", "{} works again", who)
+        log.log("INFO" if old.failures or old.paused else "DEBUG", "{} works again", who)
     elif not new.paused and new.reason != old.reason:
         # A busy service is everyday life: `status` shows it, the log would only fill.
         level = "WARNING" if new.failures else "DEBUG"
-        logger.log(level, "{} is in trouble: {}; tried again", who, new.reason)
+        log.log(level, "{} is in trouble: {}; tried again", who, new.reason)
 
 
 def probe(backend: Backend, queue_ids: tuple[str, ...]) -> DeliveryError | None:

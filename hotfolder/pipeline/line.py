@@ -15,6 +15,7 @@ from hotfolder.claims import Origin, pieces, work_name
 from hotfolder.delivery import parcel_for, step
 from hotfolder.filing import Filed, NotFiled, Order, clear_up, file_all
 from hotfolder.journal import place_in_words
+from hotfolder.logs import log_of
 from hotfolder.model import FINAL, Clock, Journey, State, Stop
 from hotfolder.pipeline.batching import Batching, Shop, Turn
 from hotfolder.pipeline.recorder import Recorder
@@ -30,6 +31,9 @@ _GATHER_S = 0.05
 """How long a final document waits for others: nobody waits for its filing, and every sync that is shared is one
 fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
+_MOST_UNFILED = 5_000
+"""Documents that wait for done/ or failed/ until nothing new is taken: each is some 4 KiB of memory, and lies in the
+work folder, where nobody looks for it."""
 _PIECE_WITHIN_S = 30.0
 """A piece of a document (256 KiB) that its share does not hand over in this time keeps no request waiting longer."""
 
@@ -101,6 +105,8 @@ class Line:
         self.filed = {"done": 0, "failed": 0}
         self.parked: dict[str, Parked] = {}
         """Final documents that could not be filed and are tried again, by upload id."""
+        self.flooded = False
+        """More final documents than `_MOST_UNFILED` wait to be filed, or did and more than half of them still do."""
         self.claim_trouble: str | None = None
         """Why nothing can be moved into the work folder."""
         self.on_blocked: Callable[[], None] = lambda: None
@@ -110,6 +116,8 @@ class Line:
         """Documents of the work folder that recovery left as they are, each with the reason, in words."""
         self.upkeep_trouble: str | None = None
         """Why documents that are past their time (`retain`) cannot be removed."""
+        self.placard_trouble: str | None = None
+        """Why the status file cannot be written."""
         self.missing: list[str] = []
         """Names of unfinished documents that recovery found nowhere."""
         self.batching = Batching(_shop(self), means.recorder, means.clock)
@@ -142,14 +150,16 @@ class Line:
         self.stopped = Stop(wall, journey.upload_id, place_in_words(journey))
         text = "queue {} is stopped: {} goes to failed/: {}; `hotfolder resume {}` lets the rest go on"
         name = self.queue.name
-        logger.error(text, name, self.stopped.file, (journey.reason or "refused").removesuffix("."), name)
+        log_of(journey).error(
+            text, name, self.stopped.file, (journey.reason or "refused").removesuffix("."), name
+        )
         return True
 
     def tell_warnings(self, before: Journey, journey: Journey) -> None:
         """Say what the service made of an accepted document, where that is new and nothing else says it."""
         if before.state in {State.ACCEPTED, State.UNCERTAIN} and not journey.stalled:
             for said in (one for one in journey.warnings if one not in before.warnings):
-                logger.warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
+                log_of(journey).warning("queue {}: {}: {}", self.queue.name, printable(journey.name), said)
 
     def offers(self, now: float) -> bool:
         """Tell whether a document is ready whose turn it is (`now` is monotonic)."""
@@ -176,7 +186,7 @@ class Line:
         self.missing.append(printable(journey.name))
         text = "queue {}: {} ({}) has left the work folder without us; look for it, put it back as {}"
         place = printable(work_name(journey))
-        logger.error(text, self.queue.name, printable(journey.name), journey.state.value, place)
+        log_of(journey).error(text, self.queue.name, printable(journey.name), journey.state.value, place)
 
     @property
     def open_now(self) -> bool:
@@ -216,7 +226,8 @@ class Line:
         """Return why the disk allows nothing more to be claimed, None where it does."""
         if any(parked.blocks for parked in self.parked.values()):
             return self.filing_trouble
-        return self.claim_trouble
+        text = f"more than {_MOST_UNFILED} documents wait to be filed; look after the disk or share of done/ and failed/"
+        return text if self.flooded else self.claim_trouble
 
     def parcel(self, journey: Journey) -> Parcel:
         """Return a document as it goes out."""
@@ -230,6 +241,11 @@ class Line:
     def to_file(self, journey: Journey) -> None:
         """Have a final document filed; it is tried until it works."""
         self._to_file.put_nowait(journey)
+        self.flooded = self.flooded or self._unfiled > _MOST_UNFILED
+
+    @property
+    def _unfiled(self) -> int:
+        return self._to_file.qsize() + len(self.parked)
 
     async def file(self) -> None:
         """File what is final, batch by batch, for ever; ends by cancellation."""
@@ -242,6 +258,7 @@ class Line:
                 batch.append(self._to_file.get_nowait())
             was_blocked = self.blocked
             await self._file(batch)
+            self.flooded = self.flooded and self._unfiled > _MOST_UNFILED // 2
             self.on_filed()
             if self.blocked and not was_blocked:
                 self.on_blocked()
@@ -282,7 +299,7 @@ class Line:
         if not known:
             text = "queue {}: {} cannot be filed: {}; it stays in the work folder and is tried again{}"
             more = "; nothing more is claimed until it can" if parked.blocks else "; the rest goes on"
-            logger.error(text, self.queue.name, printable(journey.name), reason, more)
+            log_of(journey).error(text, self.queue.name, printable(journey.name), reason, more)
 
     def _unpark(self, journey: Journey) -> None:
         if self.parked.pop(journey.upload_id, None) and not self.parked:

@@ -14,6 +14,7 @@ from loguru import logger
 from hotfolder import spool
 from hotfolder.checks.names import printable
 from hotfolder.filing import sidecar_name
+from hotfolder.logs import log_of
 from hotfolder.model import Journey
 from hotfolder.news import News
 from hotfolder.pipeline.line import Line
@@ -207,7 +208,7 @@ def _announce(queue: str, told: Sequence[Told], lost: str | None) -> None:
             text = (
                 "queue {}: {}: the service says later that it is {}; it stays where it is, look it up there"
             )
-            logger.warning(text, queue, printable(journey.name), news.status)
+            log_of(journey).warning(text, queue, printable(journey.name), news.status)
     if lost is not None:
         text = "queue {}: {}: {}; what the service tells of it is kept in the journal alone"
-        logger.warning(text, queue, printable(told[0][0].filed_name or told[0][0].name), lost)
+        log_of(told[0][0]).warning(text, queue, printable(told[0][0].filed_name or told[0][0].name), lost)

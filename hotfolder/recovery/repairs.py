@@ -15,6 +15,7 @@ from hotfolder.claims import TRIAL, Origin, give_back, note_name, stale_notes, w
 from hotfolder.delivery import step
 from hotfolder.filing import remove_leftovers
 from hotfolder.journal import Entry, Journal, JournalError
+from hotfolder.logs import log_of
 from hotfolder.model import FINAL, Attendant, Journey, State
 from hotfolder.recovery import evidence
 from hotfolder.recovery.deserted import deserted
@@ -81,7 +82,7 @@ def recover(site: Site, now: float) -> Recovered:
         except OSError as problem:  # one document that cannot be read or moved does not keep the others
             text = "queue {}: {} cannot be repaired: {}; tried again when the folder is opened next"
             name = case.work_name or (case.row.name if case.row else case.upload_id.encode())
-            logger.error(text, site.origin.queue, printable(name), problem)
+            logger.bind(upload_id=case.upload_id).error(text, site.origin.queue, printable(name), problem)
             found.stuck.append(f"{printable(name)} cannot be repaired: {problem}")
     _sweep(site)
     found.going_on += deserted(site.folders, site.journal.reader.find, site.busy, now)
@@ -137,7 +138,7 @@ def _cases(site: Site, told: Mapping[str, Told], found: Recovered) -> list[_Case
         if row is not None and row.queue != queue:
             text = "queue {}: {} belongs to queue {}; it is left there"
             name = in_work.get(upload_id, row.name)
-            logger.error(text, queue, printable(name), row.queue)
+            log_of(row).error(text, queue, printable(name), row.queue)
             found.stuck.append(f"{printable(name)} belongs to queue {row.queue}")
             continue
         cases.append(_Case(upload_id, row, in_work.get(upload_id), told.get(upload_id)))
@@ -223,7 +224,9 @@ def _settle(site: Site, case: _Case, journey: Journey, repair: Repair, now: floa
     elif repair is Repair.ASK:
         _ask(site, case, journey, now, found)
     elif repair is Repair.FINISH:
-        logger.warning("queue {}: {} is filed as its sidecar says; the journal did not know", queue, name)
+        log_of(journey).warning(
+            "queue {}: {} is filed as its sidecar says; the journal did not know", queue, name
+        )
         event = Event.DELIVER if journey.state is State.DELIVERED else Event.REFUSE
         found.going_on.append(_record(site, event, journey, now, None))
     elif repair is Repair.REMEMBER:
@@ -241,7 +244,7 @@ def _ask(site: Site, case: _Case, journey: Journey, now: float, found: Recovered
         _give_back(site, case, journey, now)
         return
     text = "queue {}: {} may have been sent before the journal was lost; the service is asked"
-    logger.warning(text, site.origin.queue, printable(journey.name))
+    log_of(journey).warning(text, site.origin.queue, printable(journey.name))
     doubt = doubted(journey, content, now + site.ask_after_s)
     found.going_on.append(_record(site, Event.DOUBT, doubt, now, None))
 
@@ -249,13 +252,10 @@ def _ask(site: Site, case: _Case, journey: Journey, now: float, found: Recovered
 def _give_back(site: Site, case: _Case, journey: Journey, now: float) -> None:
     name = give_back(site.folders, journey, now)
     if case.row is None:
-        logger.warning(
-            "queue {}: put back a document that the journal does not know: {}",
-            site.origin.queue,
-            printable(name),
-        )
+        text = "queue {}: put back a document that the journal does not know: {}"
+        log_of(journey).warning(text, site.origin.queue, printable(name))
         return
-    logger.info("queue {}: put back, it had not been sent: {}", site.origin.queue, printable(name))
+    log_of(journey).info("queue {}: put back, it had not been sent: {}", site.origin.queue, printable(name))
     if journey.state is State.CLAIMED:
         returned = step(journey, Event.RETURN, reason="the program ended before it was sent")
         _record(site, Event.RETURN, returned, now, State.CLAIMED)
@@ -284,7 +284,7 @@ def _learn_reports(site: Site, found: Recovered) -> None:
 
 
 def _report_missing(queue: str, journey: Journey) -> None:
-    logger.error(
+    log_of(journey).error(
         "queue {}: {} ({}) is in the journal but no longer in the work folder; look for it, put it back as {}",
         queue,
         printable(journey.name),

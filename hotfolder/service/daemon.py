@@ -15,12 +15,15 @@ from hotfolder.arrivals import NOT_LOOKED_AT
 from hotfolder.journal import JOURNAL_FILES, DamagedError, Journal
 from hotfolder.metrics import Counts
 from hotfolder.model import Clock
+from hotfolder.notices.desk import Desk
+from hotfolder.notices.rehearsal import this_machine
 from hotfolder.pulse import Pulse
 from hotfolder.service.herald import Herald, summary
 from hotfolder.service.once import Outcome, verdict
 from hotfolder.service.orders import Orders
+from hotfolder.service.parts import AlreadyRunningError, SystemClock
 from hotfolder.service.showing import views_of
-from hotfolder.service.works import AlreadyRunningError, SystemClock, Works
+from hotfolder.service.works import Works
 from hotfolder.settings import Settings, SettingsError, load_settings
 from hotfolder.systemd import Notifier
 from hotfolder.web import Front
@@ -62,6 +65,7 @@ class Service:
         self._called = asyncio.Event()
         self.works: Works | None = None
         self._front: Front | None = None
+        self._desk: Desk | None = None
 
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
@@ -81,13 +85,18 @@ class Service:
         front = self._front = Front(self.journal, lambda *told: self._works().heard(*told), views)
         front.beat = self._pulse.watch("web server")
         await asyncio.to_thread(front.apply, self.settings)
-        heart = asyncio.get_running_loop().create_task(self._beat())
+        desk = self._desk = Desk(self.journal, self._clock, lambda: self._works().lanes, this_machine())
+        desk.hung, desk.beat = self._hung, self._pulse.watch("notices", self._desk_waits)
+        desk.apply(self.settings)
+        tasks = [asyncio.get_running_loop().create_task(work) for work in (self._beat(), desk.run())]
         try:
             drained = await self._until_stopped()
             self._herald.stopping(self.settings.grace_s)
             return await self._works().stop(self.settings.grace_s) if drained is None else drained
         finally:
-            heart.cancel()
+            for task in tasks:
+                task.cancel()
+            await desk.close()
             control.close()
             await asyncio.to_thread(front.close)
             self._end()
@@ -114,8 +123,10 @@ class Service:
         What was on its way is cut off, or uncertain, and the service is asked about it: recovery sees to that.
         """
         logger.warning("a request outlived the grace period; the program starts itself anew")
+        if self._desk is not None:
+            self._desk.leave()
         self.journal.close()
-        sys.stderr.flush()
+        logs.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 — ourselves
 
     def _begin(self, settings: Settings, *, first: bool = True) -> None:
@@ -192,6 +203,10 @@ class Service:
         found = self._pulse.hung() | self._works().pulse.hung()
         return found if self._works().failure() is None else {**found, "a loop that ended": 0.0}
 
+    def _desk_waits(self) -> bool:
+        """Tell whether the loop of the notices may be waiting for the journal, which is watched by itself."""
+        return self.journal.beat.busy or (self._desk is not None and self._desk.waits())
+
     async def _well(self) -> bool:
         """Tell whether every loop makes progress; that this is answered at all shows that the event loop does."""
         return not self._hung()
@@ -205,7 +220,7 @@ class Service:
     def _report(self) -> dict[str, Any]:
         reader = self.journal.reader
         report = status.report(self._works().lanes, reader.tallies(), self._clock.wall())
-        told = status.with_news(report, reader)
+        told = status.with_news(report, reader) | {"notices": self._desk.report() if self._desk else {}}
         troubles = {"reload_refused": self._refused, "hung": sorted(self._hung())}
         return told | {key: trouble for key, trouble in troubles.items() if trouble}
 
@@ -231,10 +246,12 @@ class Service:
         self._begin(settings, first=False)
         if self._front is not None:
             await asyncio.to_thread(self._front.apply, settings)
+        if self._desk is not None:
+            self._desk.apply(settings)
         logger.info("the configuration was read anew")
 
     def _configured(self) -> tuple[Settings | None, str | None]:
-        """Return the configuration as it is on disk, or why it cannot be used."""
+        """Return the configuration as it is on disk, or why it cannot be used; blocks."""
         try:
             settings = load_settings(self.settings.source, self._environ)
         except SettingsError as problem:

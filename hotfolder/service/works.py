@@ -3,10 +3,8 @@
 import asyncio
 import errno
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,22 +12,24 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.arrivals import DropFolder, Inbox, Threads
-from hotfolder.backends import open_backend, traits_of
-from hotfolder.backends.base import Backend
+from hotfolder.backends import traits_of
 from hotfolder.checks.names import IgnoreRules, printable
 from hotfolder.checks.readiness import Rules
 from hotfolder.claims import Origin
 from hotfolder.grounds import Grounds
 from hotfolder.journal import Journal
+from hotfolder.logs import concerning
 from hotfolder.metrics import Counts
 from hotfolder.model import FINAL, Clock
-from hotfolder.pipeline import Lane, Line, MakeThreads, Means, Postscripts, Recorder
+from hotfolder.pipeline import Lane, Line, Means, Postscripts, Recorder
 from hotfolder.pulse import Beat, Pulse
 from hotfolder.recovery import Site, recover
+from hotfolder.service.parts import AlreadyRunningError, Parts
+from hotfolder.service.placards import Placard
 from hotfolder.service.turns import turns
 from hotfolder.service.upkeep import Upkeep
 from hotfolder.service.watching import habits_of, watch_for
-from hotfolder.settings import ConnectionSection, Queue, Settings
+from hotfolder.settings import Queue, Settings
 from hotfolder.status import by_hand
 from hotfolder.status.places import pairing_of
 
@@ -42,32 +42,10 @@ _ANSWER_WITHIN_S = 5.0
 """A question about a file that lies in a folder that does not answer is answered with that."""
 _LETTING_GO_S = 1.0
 """What it may take to close a lock file; on a share that hangs it takes for ever."""
+_FAREWELL_S = 2.0
+"""What it may take to write a small file; on a share that hangs the old one stays."""
 
 T = TypeVar("T")
-
-
-class SystemClock:
-    """The machine's own clocks."""
-
-    def monotonic(self) -> float:
-        """Return seconds since some start."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """Return seconds since 1970."""
-        return time.time()
-
-
-class AlreadyRunningError(Exception):
-    """Another daemon has the state directory or a drop folder; `str()` names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How the parts are made that a run in virtual time makes otherwise."""
-
-    threads: MakeThreads = Threads
-    backend: Callable[[ConnectionSection, Callable[[], float]], Backend] = open_backend
 
 
 class Works:
@@ -81,11 +59,11 @@ class Works:
         run: str,
         *,
         first: bool = True,
-        parts: Parts = Parts(),
+        parts: Parts | None = None,
     ) -> None:
         self._first = first
         self.run = run
-        self._parts = parts
+        self._parts = parts or Parts()
         self.settings = settings
         self.journal = journal
         self.clock = clock
@@ -108,6 +86,8 @@ class Works:
         ]
         found = (Upkeep(line, lane.backend, journal, clock) for lane, line in self.lines())
         self._upkeep = [upkeep for upkeep in found if upkeep.needed]
+        placards = (Placard(lane, line, journal, clock) for lane, line in self.lines())
+        self._placards = [shown for shown in placards if shown.needed]
         self._loop = asyncio.get_running_loop()
         self._tell_of_strangers()
         self._tasks: list[asyncio.Task[None]] = []
@@ -120,7 +100,7 @@ class Works:
         )
         for queue, number in gone.items():
             text = "queue {} is not configured any more, {} of its documents are not finished; put it back"
-            logger.warning(text, queue, number)
+            logger.bind(queue=queue).warning(text, queue, number)
 
     def lines(self) -> list[tuple[Lane, Line]]:
         """Return every queue with its connection."""
@@ -132,7 +112,7 @@ class Works:
 
     def start(self) -> None:
         """Start every loop."""
-        for _, line in self.lines():
+        for lane, line in self.lines():
             self._late.append(late := Postscripts(line, self.recorder))
             line.on_filed = late.wake
             name = line.queue.name
@@ -141,15 +121,23 @@ class Works:
             late.beat = self._watched(f"additions to records of {name}", name)
             line.batching.beat = self._watched(f"reports of {name}", name)
             loops = (line.drop.run(), line.file(), late.run(), line.batching.report())
-            self._tasks += map(self._task, loops)
+            with concerning(queue=name, connection=lane.connection.name):
+                self._tasks += map(self._task, loops)
         for lane in self.lanes:
             name = lane.connection.name
             steps = self.pulse.watch_steps(f"requests of {name}", self._awaits_journal)
             lane.watched(self.pulse.watch(f"deliveries of {name}"), steps)
+            with concerning(connection=name):
+                self._tasks.append(self._task(lane.run()))
         for upkeep in self._upkeep:
             upkeep.beat = self._watched(f"upkeep of {upkeep.queue}", upkeep.queue)
-        self._tasks += [self._task(lane.run()) for lane in self.lanes]
-        self._tasks += [self._task(upkeep.run()) for upkeep in self._upkeep]
+            with concerning(queue=upkeep.queue):
+                self._tasks.append(self._task(upkeep.run()))
+
+        for shown in self._placards:
+            shown.beat = self._watched(f"status file of {shown.queue}", shown.queue)
+            with concerning(queue=shown.queue):
+                self._tasks.append(self._task(shown.run()))
 
     def _watched(self, name: str, queue: str) -> Beat:
         """Watch a loop that may wait for the threads of its queue, which a share may hold, or for the journal."""
@@ -193,6 +181,8 @@ class Works:
             line.batching.end()
         while self.clock.monotonic() < deadline and self._filing():  # noqa: ASYNC110 — many queues, one end
             await asyncio.sleep(_FILING_LOOKS_S)
+        if farewells := [self._task(shown.farewell()) for shown in self._placards]:
+            await asyncio.wait(farewells, timeout=_FAREWELL_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -246,7 +236,7 @@ class Works:
             self._line(queue, means) for queue in self.settings.queues.values() if queue.connection == name
         ]
         if serial:
-            logger.info("connection {}: {}", name, serial)
+            logger.bind(connection=name).info("connection {}: {}", name, serial)
         lane = Lane(connection, limits, backend, lines, means)
         lane.serial = serial
         return lane
@@ -261,7 +251,7 @@ class Works:
         )
         inbox = Inbox(
             rules,
-            IgnoreRules(queue.ignore),
+            IgnoreRules(queue.ignore, queue.status_file),
             settle_s=max(queue.settle_s, self._windows.get(queue.name, 0.0)),
             settle_max_s=queue.settle_max_s,
             recursive=queue.recursive,

@@ -14,6 +14,7 @@ from hotfolder.settings.connections import (
     Upload,
 )
 from hotfolder.settings.loading import load_settings
+from hotfolder.settings.notify import AppriseTarget, EmailTarget, Notify, Target, WebhookTarget
 from hotfolder.settings.problems import Place, Problem, SettingsError
 from hotfolder.settings.program import Log, Settings, default_state_dir, find_settings_file
 from hotfolder.settings.queues import Queue, Retain, SizeLimit
@@ -23,15 +24,18 @@ from hotfolder.settings.web import Http, Tls
 from hotfolder.settings.webhooks import Signature, Webhook
 
 __all__ = [
+    "AppriseTarget",
     "Connection",
     "ConnectionSection",
     "DigitooConnection",
     "DocDigitizerConnection",
+    "EmailTarget",
     "Errors",
     "Http",
     "Limits",
     "Log",
     "Login",
+    "Notify",
     "Place",
     "Problem",
     "Queue",
@@ -44,10 +48,12 @@ __all__ = [
     "SettingsError",
     "Signature",
     "SizeLimit",
+    "Target",
     "Timeouts",
     "Tls",
     "Upload",
     "Webhook",
+    "WebhookTarget",
     "config_schema",
     "credentials_in",
     "default_state_dir",

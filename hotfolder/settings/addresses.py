@@ -72,6 +72,19 @@ def _base_url(value: Any, info: ValidationInfo) -> str:
     return parts.geturl().rstrip("/")
 
 
+def address_fault(url: str) -> str:
+    """Say why no message may go to an address, nothing where one may: https, or http to this machine."""
+    try:
+        parts = _split(url)
+    except ValueError:
+        return "expected an address such as https://hooks.example.com/..."
+    if parts.username is not None or parts.password is not None:
+        return "credentials do not belong into the address; give `headers` instead"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "messages travel over TLS: write https://; http:// goes to this machine alone"
+    return ""
+
+
 def _web_address(value: Any) -> str:
     return _split(value).geturl()
 

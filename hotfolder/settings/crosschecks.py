@@ -21,6 +21,7 @@ def cross_checks(settings: Settings, document: Document) -> Iterator[Problem]:
     yield from _connections(settings, document)
     yield from _folders(settings, document)
     yield from _callers(settings, document)
+    yield from _told(settings, document)
 
 
 def _connections(settings: Settings, document: Document) -> Iterator[Problem]:
@@ -109,6 +110,17 @@ def _callers(settings: Settings, document: Document) -> Iterator[Problem]:
         if connection.webhook is not None and settings.http is None:
             text = "nobody listens for it: give `http: {listen: HOST:PORT}` too"
             yield document.problem(("connections", name, "webhook"), text)
+
+
+def _told(settings: Settings, document: Document) -> Iterator[Problem]:
+    written = document.value["queues"]
+    for name, target in settings.notify.targets.items() if settings.notify else ():
+        for place, queue in enumerate(target.queues):
+            if queue not in written:
+                close = difflib.get_close_matches(queue, written, 1)
+                path: KeyPath = ("notify", "targets", name, "queues", place)
+                text = "there is no such key under `queues`"
+                yield document.problem(path, text, nearest=close[0] if close else None)
 
 
 class _DropFolders:

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hotfolder.settings.availability import unavailable
 from hotfolder.settings.crosschecks import cross_checks
 from hotfolder.settings.problems import KeyPath, Place, Problem, SettingsError
 from hotfolder.settings.program import SOURCE_KEY, Settings, default_state_dir
@@ -39,7 +38,7 @@ def load_settings(
     known = {problem.path for problem in problems}
     whole = settings or _without_mistakes(document, errors, origin)
     if whole:
-        found = [*cross_checks(whole, document), *unavailable(whole, document)]
+        found = cross_checks(whole, document)
         problems += [problem for problem in found if problem.path not in known]
     if problems or not settings:
         raise SettingsError(problems)

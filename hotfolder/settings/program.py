@@ -1,18 +1,18 @@
 """The whole configuration of the program."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic.json_schema import SkipJsonSchema
 
 from hotfolder.settings.addresses import FolderPath
 from hotfolder.settings.connections import Connection, ConnectionSection, DigitooConnection, Limits
+from hotfolder.settings.notify import Notify
 from hotfolder.settings.quantities import Seconds
 from hotfolder.settings.queues import Queue
-from hotfolder.settings.section import NAME_KEY, Section
+from hotfolder.settings.section import EntryName, Section, named
 from hotfolder.settings.web import Http
 
 SOURCE_KEY = "<source>"
@@ -20,42 +20,21 @@ SOURCE_KEY = "<source>"
 DEFAULT_FILE = Path("/etc/hotfolder/config.yaml")
 
 
-def _entry_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError(
-            "expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
-        )
-    return name
-
-
-def _named(entries: Any) -> Any:
-    """Tell each entry its own key."""
-    if not isinstance(entries, dict):
-        return entries
-    return {
-        name: {**entry, NAME_KEY: name} if isinstance(entry, dict) else entry
-        for name, entry in entries.items()
-    }
-
-
 def _housed(queues: Any, info: ValidationInfo) -> Any:
     """Give each queue its name, and a folder below `root` if it names none."""
     # A bad root is reported once, at `root`; the stand-in is never used.
     root = info.data.get("root", Path("/"))
     if not isinstance(queues, dict) or root is None:
-        return _named(queues)
+        return named(queues)
     homes = {
         name: {"folder": root / name, **queue} if isinstance(queue, dict) else queue
         for name, queue in queues.items()
     }
-    return _named(homes)
+    return named(homes)
 
 
 def _level(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
-
-
-EntryName = Annotated[str, AfterValidator(_entry_name)]
 
 
 class Log(Section):
@@ -78,7 +57,7 @@ class Settings(Section):
     """Folder of the journal; left out: $STATE_DIRECTORY, else the user's state directory."""
     root: FolderPath | None = None
     """A queue without `folder` lives in root/<queue name>."""
-    connections: Annotated[dict[EntryName, Connection], BeforeValidator(_named)]
+    connections: Annotated[dict[EntryName, Connection], BeforeValidator(named)]
     """Accounts at the services, by a name of your choice."""
     queues: Annotated[dict[EntryName, Queue], BeforeValidator(_housed)] = Field(min_length=1)
     """Drop folders, by a name of your choice."""
@@ -90,6 +69,8 @@ class Settings(Section):
     """The program's own web server; off unless given."""
     log: Log = Log()
     """What the program writes to standard error."""
+    notify: Notify | None = None
+    """Who is told when something is wrong; nobody unless given."""
 
     def connection_of(self, queue: Queue) -> ConnectionSection:
         """Return the connection that a queue names."""

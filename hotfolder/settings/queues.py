@@ -1,7 +1,9 @@
 """The queues: one drop folder each, and what becomes of its documents."""
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
@@ -25,6 +27,8 @@ MEDIA_TYPES = {
 SYNONYMS = {"jpg": "jpeg", "tif": "tiff"}
 DAY_S = 86_400.0
 SETTLE_MAX_S = 120.0
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
+"""Names that Windows gives to no file, whatever their extension (Microsoft Learn, "Naming Files")."""
 _SAMPLE = b"document.pdf"
 """A name of a document, to see what a template makes of it."""
 
@@ -90,6 +94,15 @@ def _companion(template: str) -> str:
     if not template.lower().endswith((".json", ".yaml", ".yml", ".xml")):
         raise ValueError("expected a name that ends in .json, .yaml, .yml or .xml, which says how to read it")
     return _with_name(template)
+
+
+def _status_file(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .-]{0,58}(?<! )\.txt", name, re.IGNORECASE):
+        shape = "letters, digits, spaces, `.`, `_` and `-`, and .txt at its end"
+        raise ValueError(f"expected a name such as STATUS.txt: {shape}")
+    if name.partition(".")[0].upper() in _DEVICES:
+        raise ValueError("Windows takes this name for a device; choose another one, such as STATUS.txt")
+    return name
 
 
 def _schedule(value: Any) -> Schedule:
@@ -207,8 +220,8 @@ class Queue(Section):
     """DocDigitizer's class of the documents."""
     reject_identical: Flag = False
     """Ask Rossum to refuse a document that it already has."""
-    status_file: FolderPath | None = None
-    """Where to keep a file with the queue's state for people."""
+    status_file: Annotated[Text, AfterValidator(_status_file)] | None = None
+    """Name of a text in the drop folder that tells people how the queue fares, such as STATUS.txt."""
     results: Flag = False
     """File what the service found beside the document, as NAME.annotations.json; needs wait_for: processed."""
 
@@ -234,6 +247,21 @@ class Queue(Section):
         if rule is not None:
             raise ValueError(f"files of such names are left alone: {rule}")
         return template
+
+    @field_validator("status_file")
+    @classmethod
+    def _nobody_elses(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is None:
+            return None
+        if rule := IgnoreRules().match(name.encode()):
+            raise ValueError(f"programs leave files of such names: {rule}")
+        for key in ("ready_marker", "companion"):
+            before, _, after = (info.data.get(key) or "/").replace("{name}", "{stem}").partition("{stem}")
+            if name.startswith(before) and name.endswith(after):
+                raise ValueError(f"files of such names come with documents (`{key}`)")
+        if info.data.get("folder", "") / Path(name) in {info.data.get("done"), info.data.get("failed")}:
+            raise ValueError("this is a folder of documents already")
+        return name
 
     @field_validator("settle_max_s")
     @classmethod

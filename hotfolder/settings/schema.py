@@ -17,6 +17,7 @@ from hotfolder.settings.connections import (
     Timeouts,
     Upload,
 )
+from hotfolder.settings.notify import TARGETS, Notify
 from hotfolder.settings.program import Log, Settings
 from hotfolder.settings.quantities import DURATION_PATTERN, duration_text
 from hotfolder.settings.queues import Queue, Retain
@@ -27,12 +28,14 @@ from hotfolder.settings.webhooks import Signature, Webhook
 SECTIONS: tuple[type[Section], ...] = (
     Settings,
     *CONNECTIONS.values(),
+    *TARGETS.values(),
     Queue,
     Errors,
     Http,
     Limits,
     Log,
     Login,
+    Notify,
     Retain,
     Retry,
     Signature,

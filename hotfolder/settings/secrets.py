@@ -13,6 +13,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from hotfolder import veil
 from hotfolder.settings.section import Origin, origin_of
 
 LARGEST_BYTES = 64 * 1024
@@ -39,6 +40,7 @@ class Secret(ABC):
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         if not text:
             raise SecretUnavailable(f"{self._place()} is empty; put the secret there")
+        veil.remember(text)
         return text
 
     @abstractmethod

@@ -1,11 +1,12 @@
 """What every part of the configuration has in common: strict, frozen, silent about what was typed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,28 @@ class Section(BaseModel):
 
 
 NAME_KEY = "<name>"
-"""The key under which an entry of `connections` or `queues` is told its own name; never written by people."""
+"""The key under which an entry of `connections`, `queues` or `targets` is told its own name; never written by people."""
+
+
+def _entry_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            "expected a name of at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
+        )
+    return name
+
+
+def named(entries: Any) -> Any:
+    """Tell each entry its own key."""
+    if not isinstance(entries, dict):
+        return entries
+    return {
+        name: {**entry, NAME_KEY: name} if isinstance(entry, dict) else entry
+        for name, entry in entries.items()
+    }
+
+
+EntryName = Annotated[str, AfterValidator(_entry_name)]
 
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1)]

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from hotfolder.settings.connections import CONNECTIONS
+from hotfolder.settings.notify import TARGETS
 from hotfolder.settings.problems import KeyPath, Problem
 from hotfolder.settings.program import SOURCE_KEY, Settings
 from hotfolder.settings.queues import Queue
@@ -42,7 +43,13 @@ def path_of(error: ErrorDetails) -> KeyPath:
     path = error["loc"]
     if path[-1:] == ("[key]",):
         path = path[:-1]
-    return (*path[:2], *path[3:]) if path[:1] == ("connections",) else path
+    tag = _tag_at(path)
+    return (*path[:tag], *path[tag + 1 :]) if tag else path
+
+
+def _tag_at(path: KeyPath) -> int:
+    """Return where pydantic puts the kind of thing into a path, 0 where it does not."""
+    return 2 if path[:1] == ("connections",) else 3 if path[:2] == ("notify", "targets") else 0
 
 
 def explain(error: ErrorDetails, document: Document) -> Problem:
@@ -53,7 +60,8 @@ def explain(error: ErrorDetails, document: Document) -> Problem:
     if error["type"] == "extra_forbidden":
         return document.problem(path, _unknown_key(words), nearest=_nearest(str(path[-1]), words))
     if error["type"].startswith("union_tag"):
-        path, value = (*path, "backend"), value.get("backend") if isinstance(value, dict) else None
+        key = "via" if path[:1] == ("notify",) else "backend"
+        path, value = (*path, key), value.get(key) if isinstance(value, dict) else None
     at_key = error["type"] == "missing" or error["loc"][-1] == "[key]"
     return document.problem(path, _sentence(error, words), nearest=_nearest(value, words), at_key=at_key)
 
@@ -61,7 +69,10 @@ def explain(error: ErrorDetails, document: Document) -> Problem:
 def _value(document: Document, path: KeyPath) -> Any:
     value: Any = document.value
     for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+        if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
@@ -75,8 +86,8 @@ def _words(error: ErrorDetails) -> list[str]:
     if error["type"] == "extra_forbidden":
         return _keys(_section(error["loc"][:-1]))
     if error["type"].startswith("union_tag"):
-        return list(CONNECTIONS)
-    if error["type"] == "literal_error":
+        return list(TARGETS if error["loc"][:1] == ("notify",) else CONNECTIONS)
+    if error["type"] in {"literal_error", "enum"}:
         return re.findall(r"'([^']*)'", error["ctx"]["expected"])
     return []
 
@@ -113,6 +124,8 @@ def _section(path: KeyPath) -> type[Section]:
         section, path = Queue, path[2:]
     elif path[:1] == ("connections",):
         section, path = CONNECTIONS[str(path[2])], path[3:]
+    elif path[:2] == ("notify", "targets"):
+        section, path = TARGETS[str(path[3])], path[4:]
     for step in path:
         section = _nested(section, step)
     return section

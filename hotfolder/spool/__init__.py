@@ -1,7 +1,7 @@
 """Everything that touches files on disk: the only package that renames, syncs, unlinks and locks.
 
 `files` opens, moves, writes and removes; `places` tells what an open file lies on; `locks` keeps other
-processes out; `folders` holds the folders of a queue open.
+processes out; `folders` holds the folders of a queue open; `posting` shows people a file of ours.
 """
 
 from hotfolder.spool.files import (
@@ -34,6 +34,7 @@ from hotfolder.spool.files import (
 from hotfolder.spool.folders import WORK_FOLDER, Folders
 from hotfolder.spool.locks import Lock, LockedError
 from hotfolder.spool.places import blocks_tell, file_system, ground_of, is_remote, keeps_numbers, lets_go
+from hotfolder.spool.posting import post
 
 __all__ = [
     "WORK_FOLDER",
@@ -59,6 +60,7 @@ __all__ = [
     "open_document",
     "open_folder",
     "owner_of_new",
+    "post",
     "read_small",
     "remove",
     "renewed",

@@ -163,7 +163,7 @@ def same_file(name: bytes, at: int, other: bytes, other_at: int) -> bool:
 
 
 @contextmanager
-def _synced(temporary: bytes, at: int, mode: int) -> Iterator[int]:
+def synced(temporary: bytes, at: int, mode: int) -> Iterator[int]:
     """Have a new file to write to, synced at the end of the block and removed again on any error."""
     remove(temporary, at)
     target = os.open(temporary, _NEW, mode, dir_fd=at)
@@ -213,10 +213,10 @@ def copy_over(source: int, name: bytes, at: int, temporary: bytes) -> None:
     temporary file behind.
     """
     status = os.fstat(source)
-    with _synced(temporary, at, 0o600) as target:
+    with synced(temporary, at, 0o600) as target:
         offset = 0
         while piece := os.pread(source, COPY_PIECE_BYTES, offset):
-            _write_all(target, piece)
+            write_all(target, piece)
             offset += len(piece)
         with suppress(PermissionError):  # a file system without modes, such as vfat, may refuse them
             os.fchmod(target, stat.S_IMODE(status.st_mode))
@@ -229,8 +229,8 @@ def write_new(name: bytes, content: bytes, at: int, temporary: bytes) -> None:
 
     The directory is not synced: see `sync_folder`. Raises `FileExistsError` where the name is taken.
     """
-    with _synced(temporary, at, 0o666) as target:
-        _write_all(target, content)
+    with synced(temporary, at, 0o666) as target:
+        write_all(target, content)
     _publish(temporary, name, at)
 
 
@@ -239,15 +239,15 @@ def write_note(name: bytes, content: bytes, at: int) -> None:
     remove(name, at)
     fd = os.open(name, _NEW, 0o600, dir_fd=at)
     try:
-        _write_all(fd, content)
+        write_all(fd, content)
     finally:
         os.close(fd)
 
 
 def replace(name: bytes, content: bytes, at: int, temporary: bytes) -> None:
     """Replace one of our own small files durably by its next version."""
-    with _synced(temporary, at, 0o666) as target:
-        _write_all(target, content)
+    with synced(temporary, at, 0o666) as target:
+        write_all(target, content)
     os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
     sync_folder(at)
 
@@ -258,7 +258,7 @@ def renewed(name: bytes, at: int, temporary: bytes) -> Iterator[IO[bytes]]:
 
     After an error the earlier one is still there.
     """
-    with _synced(temporary, at, 0o666) as target, open(target, "wb", closefd=False) as file:
+    with synced(temporary, at, 0o666) as target, open(target, "wb", closefd=False) as file:
         yield file
     os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
     sync_folder(at)
@@ -323,7 +323,8 @@ def sync_folder(fd: int) -> None:
             raise
 
 
-def _write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: bytes) -> None:
+    """Write everything to a descriptor."""
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]

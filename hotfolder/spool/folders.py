@@ -87,7 +87,7 @@ class Folders:
 
     def open_archive(self, path: str, *, make: bool = True) -> int:
         """Open the top of an archive and return the descriptor; with `make`, it is made where it is missing."""
-        inside = self._inside(path)
+        inside = self.way_to(path)
         above, name = os.path.split(path)
         current = os.open(above, _ABOVE) if inside is None else os.dup(self.drop)
         for part in [name] if inside is None else inside.split("/"):
@@ -105,7 +105,7 @@ class Folders:
             raise
         return current
 
-    def _inside(self, path: str) -> str | None:
+    def way_to(self, path: str) -> str | None:
         """Return the way to an archive from the drop folder, None where it lies outside of it."""
         for top in (self.given, self.path):
             way = os.path.relpath(path, top)

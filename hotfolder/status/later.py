@@ -16,6 +16,17 @@ def with_news(report: dict[str, Any], reader: Reader | None) -> dict[str, Any]:
     return {**report, "queues": queues, "orphans": _orphans(reader) if reader else {}}
 
 
+def with_notices(report: dict[str, Any], reader: Reader | None) -> dict[str, Any]:
+    """Return a report with what waits to be told to each target, as the journal alone knows it."""
+    targets: dict[str, dict[str, Any]] = {}
+    for row in reader.pending_notices() if reader else ():
+        found = targets.setdefault(
+            row.target, {"waiting": 0, "oldest": moment(row.notice.at), "trouble": None, "last_sent": None}
+        )
+        found["waiting"] += row.times
+    return {**report, "notices": targets}
+
+
 def _orphans(reader: Reader) -> dict[str, Any]:
     return {
         connection: {

@@ -128,7 +128,7 @@ def empty_inbox(queue: Queue) -> Inbox:
     """Return an inbox that sorts entries by the rules of a queue, as the daemon's does."""
     return Inbox(
         rules_of(queue, None),  # of the content nothing is judged here
-        IgnoreRules(queue.ignore),
+        IgnoreRules(queue.ignore, queue.status_file),
         settle_s=queue.settle_s,
         settle_max_s=queue.settle_max_s,
         recursive=queue.recursive,

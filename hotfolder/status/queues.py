@@ -12,7 +12,7 @@ from hotfolder.model import State, Stop
 from hotfolder.pipeline import Lane, Line
 from hotfolder.settings import Queue, Settings
 from hotfolder.sidecar import moment
-from hotfolder.status.later import with_news
+from hotfolder.status.later import with_news, with_notices
 from hotfolder.status.places import empty_inbox, opened, own_folders
 
 TOLD = {
@@ -110,9 +110,8 @@ def state_of(lane: Lane, line: Line) -> tuple[str, str | None]:
     trouble = (
         line.filing_trouble or line.slow_filing or held_up or _missing(line) or _stuck(line) or _stalled(line)
     )
-    return "active", "; ".join(
-        filter(None, (trouble, line.upkeep_trouble, line.off_hours, lane.behind, lane.serial))
-    ) or None
+    beside = (line.upkeep_trouble, line.placard_trouble, line.off_hours, lane.behind, lane.serial)
+    return "active", "; ".join(filter(None, (trouble, *beside))) or None
 
 
 def _stalled(line: Line) -> str | None:
@@ -143,7 +142,7 @@ def report_without_daemon(settings: Settings, reader: Reader | None, now: float)
     for name, stop in (reader.stops() if reader else {}).items():
         for queue in (q for q in found if q["name"] == name):
             queue["reason"] = f"{queue['reason']}; {at_stop(name, stop)}"
-    return with_news({"queues": found}, reader)
+    return with_notices(with_news({"queues": found}, reader), reader)
 
 
 def _stopped(

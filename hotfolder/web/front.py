@@ -144,7 +144,8 @@ def doors(settings: Settings) -> dict[str, Door]:
             secret = _revealed(webhook.secret)
             key = _revealed(webhook.signature.secret if webhook.signature else None)
         except SecretUnavailable as problem:
-            logger.error("connection {}: nobody may call for it: {}; then reload", name, problem)
+            text = "connection {}: nobody may call for it: {}; then reload"
+            logger.bind(connection=name).error(text, name, problem)
             continue
         found[name] = Door(name, webhook, connection.calls_by_get, secret, key)
     return found

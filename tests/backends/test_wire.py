@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 
+from hotfolder.backends import wire as wires
 from hotfolder.backends.base import ContentChanged, Unavailable, Uncertain
 from hotfolder.backends.bodies import Body
 from hotfolder.backends.wire import ANSWER_BYTES, Request
@@ -249,6 +250,26 @@ def test_stale_connection_is_not_used() -> None:
             way.send(Request("POST", "/", body=document(SMALL), repeatable=False))
             _until(lambda: not any(one.is_alive() for one in server._lines))
     assert server.connections == 3
+
+
+def test_idle_connection_is_left_before_the_server_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload never meets the moment in which a server closes a connection that has been idle for too long."""
+    assert wires.KEEPALIVE_S < 2.0, "the shortest limit in use"
+    monkeypatch.setattr(wires, "KEEPALIVE_S", 0.05)
+
+    def script(line: Line) -> None:
+        line.request()
+        line.answer(200)
+        line.request()  # it was on its way while we closed
+        line.reset()
+
+    with Scripted(script) as server, closing(wire(server.origin)) as way:
+        for number in range(3):
+            assert way.send(Request("POST", "/", body=document(SMALL), repeatable=False)).status == 200
+            idle_from = time.monotonic()
+            assert server.connections == number + 1
+            _until(lambda: time.monotonic() > idle_from + wires.KEEPALIVE_S)  # noqa: B023 — waited for here
+        way.close()
 
 
 def test_redirect_is_an_answer() -> None:

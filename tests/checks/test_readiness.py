@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hotfolder.checks.readiness import (
     EXTENSIONS,
+    PLACARD_RULE,
     SHORT,
     Facts,
     NoDocument,
@@ -194,6 +195,13 @@ def test_a_record_is_no_document(
     """A sidecar that was moved along with its document is left alone once it is written, under its own ending only."""
     found = facts(media_type=None, whole=None, record=True, writer=writer, looks_like="plain text")
     assert type(judge(found, 0.0, RULES, extension)) is kind
+
+
+@pytest.mark.parametrize("extension", [".txt", ".pdf", ""])
+def test_a_status_file_is_no_document(extension: str) -> None:
+    """One that was copied into another queue, or that its queue does not write any more, is left alone."""
+    found = facts(media_type=None, whole=None, placard=True, looks_like="plain text")
+    assert judge(found, 0.0, RULES, extension) == NoDocument(PLACARD_RULE)
 
 
 def test_a_hard_link_to_a_file_of_somebody_else_waits_and_is_then_refused() -> None:

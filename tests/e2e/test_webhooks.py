@@ -222,7 +222,7 @@ def test_callbacks_by_get_and_the_health_of_the_daemon(hearing: Site, sandbox: S
     """DocDigitizer's values stand in the query; /healthz says that the loops run, and other addresses are not there."""
     caller = started(hearing)
     assert caller.send("/healthz", method="GET") == (200, {"status": "ok"})
-    assert caller.send("/api/status", method="GET")[0] == 404
+    assert caller.send("/api/nothing", method="GET")[0] == 404
     drop(hearing, "to-docdigitizer", ["1.pdf"])
     document = filed(hearing, "done", "1.pdf")
     number = hearing.sidecar(document)["response"]["DocumentIDs"][0]["DocumentID"]

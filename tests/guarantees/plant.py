@@ -18,7 +18,8 @@ from hotfolder import claims, spool
 from hotfolder.audit import audited
 from hotfolder.journal import Journal, schema
 from hotfolder.service import works
-from hotfolder.service.works import Parts, Works
+from hotfolder.service.parts import Parts
+from hotfolder.service.works import Works
 from hotfolder.settings import Settings, load_settings
 from hotfolder.status.queues import state_of
 from tests.guarantees.effects import CrashError, Disk, Effects, Plan, PromptJournal

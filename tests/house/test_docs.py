@@ -40,7 +40,6 @@ MEANT = {
     ("a conversation", "tests/arriving/explorer.py"),  # smbprotocol's class: a log-in
     ("a conversation", "tests/backends/test_channel.py"),
     ("a conversation", "tests/backends/test_wire.py"),  # the name of a cookie
-    ("somebody's machine", "tests/settings/test_availability.py"),  # a value that is refused
 }
 
 FILE_ENDINGS = (

@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news pulse retry schedule states
-backends.pace
+allocator checks connector news pulse retry schedule states troubles veil
+backends.deadline backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
-attendants certificates companions identity results rights
+attendants certificates companions identity placard results rights
 backends.bodies backends.json_stream backends.moments backends.paths backends.rossum_checks grounds
 backends.answers
 backends.docdigitizer_links backends.findings backends.policy backends.rossum_batch backends.rossum_objects backends.wire
@@ -28,6 +28,7 @@ filing followup settlement
 batches
 audit pipeline premises recovery redelivery retention starter
 status web
+notices
 service
 main
 __main__
@@ -42,7 +43,9 @@ APART = "sandbox"
 
 LIBRARIES = {
     "watchdog": ["arrivals.watch"],
-    "httpx": ["backends.wire"],
+    "httpx": ["backends.wire", "notices.post"],
+    "httpcore": ["backends.deadline"],
+    "smtplib": ["notices.mail"],
     "sqlite3": ["journal"],
     "yaml": ["settings.yaml_source", "sandbox.faults"],
     "ctypes": ["allocator", "spool"],
@@ -54,7 +57,14 @@ LIBRARIES = {
     "click": ["main"],
     "rich": ["main"],
     "prometheus_client": ["metrics"],
-    "ssl": ["backends.wire", "certificates", "web.server"],
+    "ssl": [
+        "backends.deadline",
+        "backends.wire",
+        "certificates",
+        "notices.mail",
+        "notices.post",
+        "web.server",
+    ],
 }
 """Library → the modules (or packages) that alone import it."""
 
@@ -74,6 +84,7 @@ TOLERATED = {
 PURE = [
     "model",
     "news",
+    "placard",
     "pulse",
     "states",
     "retry",
@@ -81,6 +92,11 @@ PURE = [
     "sidecar",
     "connector",
     "kinship",
+    "troubles",
+    "notices.deciding",
+    "notices.dispatch",
+    "notices.letters",
+    "notices.usual",
     "checks",
     "rights.access",
     "rights.verdicts",

@@ -61,7 +61,7 @@ def test_messages_are_templates() -> None:
 def _is_logger(node: ast.AST) -> bool:
     while isinstance(node, ast.Call | ast.Attribute):
         node = node.func if isinstance(node, ast.Call) else node.value
-    return isinstance(node, ast.Name) and node.id in {"logger", "log"}
+    return isinstance(node, ast.Name) and node.id in {"logger", "log", "log_of"}
 
 
 def test_nothing_is_swallowed() -> None:

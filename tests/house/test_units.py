@@ -86,6 +86,13 @@ def test_the_unit_fits_the_program() -> None:
     assert seconds(found["WatchdogSec"][0]) * 2 / 3 > grace_s, "a reload may take `grace`, unheard"
 
 
+def test_it_is_never_given_up() -> None:
+    """However often the service ends, it is started again, but for what only a person can change."""
+    found = settings_of(UNIT)
+    assert found["Restart"] == ["on-failure"]
+    assert found["StartLimitIntervalSec"] == ["0"]
+
+
 def test_claims_stay_below_one_writable_path() -> None:
     """Between two writable paths rename fails with EXDEV, so all drop folders lie below one."""
     assert settings_of(UNIT)["ReadWritePaths"] == ["/srv/hotfolder"]
@@ -94,7 +101,10 @@ def test_claims_stay_below_one_writable_path() -> None:
 def test_every_relaxation_has_its_reason() -> None:
     """What takes back a protection stands right below a comment."""
     lines = UNIT.read_text(encoding="utf-8").splitlines()
-    relaxed = r"(RestrictAddressFamilies|ReadWritePaths|UMask|IPAddressDeny|SystemCallFilter=@)="
+    relaxed = (
+        r"(RestrictAddressFamilies|ReadWritePaths|UMask|IPAddressDeny|StartLimitIntervalSec|MemoryMax|LimitNOFILE)="
+        r"|SystemCallFilter=@"
+    )
     for before, line in pairwise(lines):
         if re.match(relaxed, line):
             assert before.startswith("#"), line
@@ -118,6 +128,7 @@ def test_the_folders_are_understood(tmp_path: Path) -> None:
     assert [line[:5] for line in lines] == [
         ["d", "/etc/hotfolder", "0750", "root", "hotfolder"],
         ["d", "/srv/hotfolder", "0751", "root", "hotfolder"],
+        ["d", "/var/lib/hotfolder", "0750", "hotfolder", "hotfolder"],
     ]
     mine = tmp_path / "mine.conf"
     names = f"{os.getuid()} {os.getgid()}"

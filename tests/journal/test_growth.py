@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from hotfolder.claims import id_floor
-from hotfolder.journal import Entry, Journal, Reader
+from hotfolder.journal import Change, Entry, Journal, Reader
 from hotfolder.model import Answer, Batch, ErrorSource, Ground, Journey, State
 from hotfolder.news import News
 from hotfolder.states import ARROWS, Event
+from hotfolder.troubles import Arrived, Notice, Pending, Phase, Told, Trouble
+from hotfolder.troubles import Kind as TroubleKind
 from tests.builders import DEADLINE_S, NOW, delivered, journey
 
 FEW, MANY = 200, 2000
@@ -96,7 +97,6 @@ def counted(connection: sqlite3.Connection) -> Iterator[list[int]]:
         connection.set_progress_handler(None, 0)
 
 
-A_DAY_AGO = id_floor(NOW - 86_400)
 QUESTIONS: dict[str, Callable[[Reader, Journey], object]] = {
     "unfinished": lambda r, _: r.unfinished(),
     "states": lambda r, _: r.states(),
@@ -123,7 +123,14 @@ QUESTIONS: dict[str, Callable[[Reader, Journey], object]] = {
     "of_batch": lambda r, _: r.of_batch("b"),
     "knows_run": lambda r, _: r.knows_run("run"),
     "arrows": lambda r, j: r.arrows(j.upload_id),
-    "is_anothers": lambda r, j: r.is_anothers("acme", j.upload_id, j.upload_id, "d1"),
+    "happened": lambda r, _: r.happened(r.happened(10**12, 1)[0] - 10, 5000),
+    "pending_notices": lambda r, _: r.pending_notices(),
+    "told": lambda r, _: r.told(),
+    "letters": lambda r, _: r.letters(NOW),
+    "hours": lambda r, _: r.hours("invoices"),
+    "last_arrivals": lambda r, _: r.last_arrivals(),
+    "bookmark": lambda r, _: r.bookmark("arrow"),
+    "is_anothers": lambda r, j: r.is_anothers("acme", j.upload_id, "d1"),
 }
 WHOLE = {"everything": "the audit reads all", "close": "no question"}
 
@@ -161,6 +168,17 @@ def arrow(event: Event, before: State | None) -> Callable[[Journal], object]:
 
 
 GROUND = Ground("/", "ext4", 1, 2)
+TROUBLE = Trouble("queue q", TroubleKind.QUEUE, ("q",), "it is paused", "", "", NOW)
+TOLD = Change(
+    put=(Pending(1, "it", Notice(Phase.BEGAN, TROUBLE, NOW)),),
+    drop=(1,),
+    told=(Told(TROUBLE, NOW, ("it",)),),
+    forget=("queue q",),
+    arrived=(Arrived("q", 1, 1, NOW),),
+    read_to=1,
+    sent=("it", NOW),
+    running="run",
+)
 WRITES: dict[str, Callable[[Journal], Any]] = {
     **{f"{e.value} from {b and b.value}": arrow(e, b) for (b, e) in ARROWS},
     "settle": lambda j: j.settle("invoices", 1.0),
@@ -179,6 +197,7 @@ WRITES: dict[str, Callable[[Journal], Any]] = {
     "hear": lambda j: j.hear(news(9999, "unknown")),
     "note_written": lambda j: j.note_written(news(9999, number=1)),
     "forget_news": lambda j: j.forget_news(NOW - 1e6, 10_000),
+    "tell": lambda j: j.tell(TOLD),
 }
 
 

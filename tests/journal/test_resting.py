@@ -3,7 +3,7 @@
 import pytest
 
 from hotfolder.journal import Entry, Journal
-from hotfolder.journal.reader import _RESTING
+from hotfolder.journal.reader import _NEWEST_FAILED, _RESTING
 from hotfolder.model import ErrorSource, Journey, State
 from hotfolder.states import Event
 from tests.builders import DEADLINE_S, NOW, delivered
@@ -73,4 +73,21 @@ def test_asking_reads_no_more_than_the_answer(area: str, journal: Journal) -> No
     )
     said = " ".join(row[-1] for row in plan)
     assert "documents_resting (queue=? AND <expr>=? AND" in said
+    assert "TEMP B-TREE" not in said
+
+
+def test_the_newest_that_failed(journal: Journal) -> None:
+    """They come without those that were delivered, or removed, and by an index."""
+    made = [
+        filed(journal, NOW, error_source=source)
+        for source in (None, ErrorSource.LOCAL, ErrorSource.SERVER) * 2
+    ]
+    failed = [one.upload_id for one in made if one.error_source]
+    journal.retire(failed[-1], NOW, "removed").result(DEADLINE_S)
+    assert {one.upload_id for one in journal.reader.newest_failed("invoices", 9)} == set(failed[:-1])
+    assert len(journal.reader.newest_failed("invoices", 2)) == 2
+    assert journal.reader.newest_failed("orders", 9) == []
+    plan = journal.reader._rows("EXPLAIN QUERY PLAN " + _NEWEST_FAILED, ("invoices", 9))
+    said = " ".join(row[-1] for row in plan)
+    assert "documents_resting (queue=? AND <expr>=?" in said
     assert "TEMP B-TREE" not in said

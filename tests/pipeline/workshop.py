@@ -29,13 +29,14 @@ from tests.builders import DEADLINE_S, ORIGIN
 
 
 class RealClock:
-    """The machine's clocks, of which the wall clock may be put forward."""
+    """The machine's clocks, which may be put forward."""
 
     ahead_s = 0.0
+    monotonic_ahead_s = 0.0
 
     def monotonic(self) -> float:
         """Return seconds since some start."""
-        return time.monotonic()
+        return time.monotonic() + self.monotonic_ahead_s
 
     def wall(self) -> float:
         """Return seconds since 1970."""
@@ -103,7 +104,7 @@ class Workshop:
         )
         inbox = Inbox(
             Rules(frozenset(SHORT), 1, None, 900.0),
-            IgnoreRules(),
+            IgnoreRules((), self.queue.status_file),
             settle_s=0.0,
             settle_max_s=1.0,
             recursive=False,

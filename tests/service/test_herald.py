@@ -127,7 +127,7 @@ def test_a_long_reload_asks_for_time(manager: Receiver) -> None:
 
 
 def test_a_configuration_that_comes_before_the_first_is_ready_is_no_reload(manager: Receiver) -> None:
-    """systemd knows a reload of what runs only; the start goes on, and ends with one READY."""
+    """Only what runs is reloaded, as systemd sees it; the start goes on, and ends with one READY."""
     manager.herald.reloading()
     assert manager.heard() == []
     assert len(more(manager.pass_time(60))) == 12

@@ -60,7 +60,7 @@ def test_the_example_shows_the_defaults(example):
 
 def mentioned(key):
     """Tell whether a key is in the example, as a key or behind a comment sign."""
-    return re.search(rf"^\s*(?:# )?(?:.*[{{,] ?)?{key}:", EXAMPLE.read_text(), re.MULTILINE)
+    return re.search(rf"^\s*(?:# *)?(?:.*[{{,] ?)?{key}:", EXAMPLE.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

@@ -25,7 +25,7 @@ queues:
     max_size: 40 megabytes
     recursive: yes
     mode: bulk
-    status_file: /srv/status.txt
+    status_file: status
   receipts:
     connection: acmee
     queue_id: 8236
@@ -38,7 +38,7 @@ log: {level: LOUD}
 """
 MISTAKES = """\
 1:7: root: write the whole path: ~ is not expanded
-2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, http, log (did you mean `state_dir`?)
+2:1: stat_dir: there is no such key here; expected one of state_dir, root, connections, queues, limits, grace, http, log, notify (did you mean `state_dir`?)
 4:3: connections.acme.password: is needed (or give `token` alone)
 6:15: connections.acme.base_url: documents travel over TLS: write https://, or set `allow_insecure_http: true` on this connection
 8:5: connections.acme.passwrd: there is no such key here; `hotfolder schema config` lists them (did you mean `password`?)
@@ -51,7 +51,7 @@ MISTAKES = """\
 18:15: queues.invoices.max_size: expected a size such as 25MiB, 40MB, 512kB or a number of bytes
 19:16: queues.invoices.recursive: write true or false
 20:11: queues.invoices.mode: expected one of single, batch
-21:5: queues.invoices.status_file: `status_file` is not available yet; leave it out
+21:18: queues.invoices.status_file: expected a name such as STATUS.txt: letters, digits, spaces, `.`, `_` and `-`, and .txt at its end
 23:5: queues.receipts.connection: there is no such key under `connections` (did you mean `acme`?)
 25:5: queues.receipts.folder: is or lies in the drop folder of queue `invoices`; each queue needs a folder of its own
 26:15: queues.receipts.patience: a number needs its unit: write 30s, 10m, 1h or 7d

@@ -165,3 +165,31 @@ def test_programs_build_queues_by_attribute():
     assert (queue.settle_s, queue.done) == (0.5, Path("/a/done"))
     with pytest.raises(ValidationError):
         queue.settle_s = 1.0
+
+
+@pytest.mark.parametrize("name", ["STATUS.txt", "stav fronty.TXT", "Übersicht_2.1.txt", "_queue-state.txt"])
+def test_names_of_a_status_file(load_queue, name):
+    """A short name that every system can show, and every office program opens."""
+    assert load_queue(f"status_file: {name}").status_file == name
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("status_file: a/STATUS.txt", "expected a name such as STATUS.txt"),
+        ("status_file: ..txt", "expected a name such as STATUS.txt"),
+        ("status_file: .txt", "expected a name such as STATUS.txt"),
+        ("status_file: 'STATUS .txt'", "expected a name such as STATUS.txt"),
+        ("status_file: STATUS.pdf", "expected a name such as STATUS.txt"),
+        ("status_file: STATUS", "expected a name such as STATUS.txt"),
+        ("status_file: 'a:b.txt'", "expected a name such as STATUS.txt"),
+        ("status_file: '*.txt'", "expected a name such as STATUS.txt"),
+        ("status_file: CON.txt", "Windows takes this name for a device"),
+        ("status_file: lpt1.x.txt", "Windows takes this name for a device"),
+        ("ready_marker: '{stem}.txt'\nstatus_file: STATUS.txt", "come with documents (`ready_marker`)"),
+        ("failed: /srv/hotfolder/q/STATUS.txt\nstatus_file: STATUS.txt", "a folder of documents already"),
+    ],
+)
+def test_a_status_file_that_would_not_do(queue_complaints, keys, said):
+    """A name that is a path, hidden, a document's, or something else's is refused with what to write."""
+    assert [one for one in queue_complaints(keys) if said in one]

@@ -137,3 +137,21 @@ def test_where_there_is_no_room_the_next_is_closed(
 
     asyncio.run(visit())
     assert len([line for line in logged if "no room for one more" in line]) == 1
+
+
+def test_who_makes_room_is_hung_up_on(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: the newcomer has its place, and the one that idled longest reads the end."""
+    monkeypatch.setattr(guests, "MOST_OF_THIS_MACHINE", 1)
+
+    async def visit() -> None:
+        address = entrance.getsockname()
+        calls = [socket.create_connection(address, timeout=DEADLINE_S / 4) for _ in range(2)]
+        taken = [entrance.accept()[0] for _ in calls]
+        assert calls[0].recv(1) == b""
+        newcomer = entrance.guests.at(taken[1].fileno())
+        assert newcomer is not None
+        assert not newcomer.leaving
+        for one in (*taken, *calls):
+            one.close()
+
+    asyncio.run(visit())
