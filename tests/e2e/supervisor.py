@@ -106,13 +106,13 @@ class Supervisor:
         self.heard()
         return sum(line == "WATCHDOG=1" and at > moment for at, line in self.told)
 
-    def starves(self) -> None:
-        """Wait until no sign of life has come for longer than systemd would wait."""
+    def starves(self, longer_s: float = 1.0) -> None:
+        """Wait until no sign of life has come for so much longer than systemd would wait."""
 
         def starved() -> bool:
             self.heard()
             last = max((at for at, line in self.told if line == "WATCHDOG=1"), default=0.0)
-            return time.monotonic() - last > WATCHDOG_S + 1
+            return time.monotonic() - last > WATCHDOG_S + longer_s
 
         wait_for(starved, 40, "nobody feeds the watchdog")
 

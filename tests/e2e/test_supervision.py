@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hotfolder.pulse import LATE_S
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.unixsocket import ask
 from tests.e2e.harness import CONFIG, filed, wait_for
@@ -270,7 +271,7 @@ def test_a_program_that_was_stopped_accuses_nobody(manager: Supervisor) -> None:
     process = manager.place.process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
-    manager.starves()
+    manager.starves(LATE_S)
     process.send_signal(signal.SIGCONT)
     since = time.monotonic()
     wait_for(lambda: manager.fed_after(since) > 2, 30)
