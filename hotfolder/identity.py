@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotfolder.answering import answers
 from hotfolder.journal import JOURNAL_FILES
 
 SERVICE_USER = "hotfolder"
@@ -106,7 +107,8 @@ def called(user: int) -> str:
 
 
 def _traces(state_dir: Path, folders: Iterable[Path]) -> Traces:
-    found = [status for status in map(_status, folders) if status is not None]
+    # A share that does not answer tells nothing of who the service is.
+    found = [status for status in answers(_status, folders).values() if status is not None]
     state = _status(state_dir)
     return Traces(
         state_owner=None if state is None else state.st_uid,
@@ -125,7 +127,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _group_there(state_dir: Path, folders: Iterable[Path], user: int) -> int:
     """Return the group of what belongs to a user without an account."""
-    for status in map(_status, (state_dir, *folders)):
+    for status in answers(_status, (state_dir, *folders)).values():
         if status is not None and status.st_uid == user:
             return status.st_gid
     return user

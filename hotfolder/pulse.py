@@ -110,15 +110,15 @@ class Pulse:
     _awake: float | None = None
     """When the program was found to have stood still, all of it, and to run again."""
 
-    def watch(self, name: str, waits: Callable[[], bool] = _never, limit_s: float = HUNG_S) -> Beat:
+    def watch(self, name: str, waits: Callable[[], bool] = _never, limit_s: float | None = None) -> Beat:
         """Begin to watch a loop, which rests until it says otherwise."""
-        beat = Beat(name, self.clock, waits, limit_s)
+        beat = Beat(name, self.clock, waits, limit_s or HUNG_S)
         self.beats.append(beat)
         return beat
 
     def watch_steps(self, name: str, waits: Callable[[], bool] = _never) -> Crowd:
         """Begin to watch steps that come and go."""
-        crowd = Crowd(name, self.clock, waits)
+        crowd = Crowd(name, self.clock, waits, HUNG_S)
         self.beats.append(crowd)
         return crowd
 

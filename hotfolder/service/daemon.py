@@ -54,8 +54,15 @@ class Service:
         self._herald = Herald(Notifier(environ), self._clock.monotonic)
         self._refused: str | None = None
         """Why the configuration on disk is not the one in use."""
+        self._ready = False
+        """Every folder of the configuration in use was looked at."""
+        self._drained: bool | None = None
+        """Whether every request ended in time, once the end came while another configuration was being taken."""
+        self._broken: Exception | None = None
+        """What ended the watching over all loops, which nobody watches."""
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._called = asyncio.Event()
         self.works: Works | None = None
         self._front: Front | None = None
         self._desk: Desk | None = None
@@ -63,10 +70,12 @@ class Service:
     def ask_to_stop(self) -> None:
         """Begin to end: SIGTERM, SIGINT."""
         self._stop.set()
+        self._called.set()
 
     def ask_to_reload(self) -> None:
         """Read the configuration anew: SIGHUP."""
         self._reload.set()
+        self._called.set()
 
     async def run(self) -> bool:
         """Run until told to stop; tell whether every request ended within the grace period."""
@@ -81,9 +90,9 @@ class Service:
         desk.apply(self.settings)
         tasks = [asyncio.get_running_loop().create_task(work) for work in (self._beat(), desk.run())]
         try:
-            await self._until_stopped()
+            drained = await self._until_stopped()
             self._herald.stopping(self.settings.grace_s)
-            return await self._works().stop(self.settings.grace_s)
+            return await self._works().stop(self.settings.grace_s) if drained is None else drained
         finally:
             for task in tasks:
                 task.cancel()
@@ -141,40 +150,53 @@ class Service:
         self._lock.release()
 
     def _raise_failure(self) -> None:
-        problem = self._works().failure()
+        problem = self._works().failure() or self._broken
         if problem is not None:
             raise problem
 
-    async def _until_stopped(self) -> None:
-        await self._until_ready()
+    async def _until_stopped(self) -> bool | None:
+        """Serve until told to stop, and take other configurations.
+
+        Returns whether every request had ended in time, where the stop came while another one was being taken.
+        """
         while not self._stop.is_set():
             self._raise_failure()
             if self._reload.is_set():
                 self._reload.clear()
                 await self._reloaded()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOKS_S):
-                    await self._stop.wait()
+            elif not self._ready and self._behind() == 0:
+                self._become_ready()
+            self._called.clear()
+            if not self._stop.is_set() and not self._reload.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOKS_S if self._ready else _ONCE_LOOKS_S):
+                        await self._called.wait()
+        return self._drained
 
-    async def _until_ready(self) -> None:
-        """Tell systemd once every folder was scanned, or found to be offline."""
-        while not self._stop.is_set():
-            self._raise_failure()
-            drops = [line.drop for _, line in self._works().lines()]
-            if all(drop.scans or drop.offline != NOT_LOOKED_AT for drop in drops):
-                said = self._summary()
-                self._herald.ready(said)
-                logger.info("ready: {}", said)
-                return
-            await asyncio.sleep(_ONCE_LOOKS_S)
+    def _behind(self) -> int:
+        """Return how many drop folders were neither looked at yet nor found to be offline, such as a dead share."""
+        drops = [line.drop for _, line in self._works().lines()]
+        return sum(not drop.scans and drop.offline == NOT_LOOKED_AT for drop in drops)
+
+    def _become_ready(self) -> None:
+        self._ready = True
+        said = self._summary()
+        self._herald.ready(said)
+        logger.info("ready: {}", said)
 
     async def _beat(self) -> None:
         """Look after every loop, and tell systemd how it fares; that this runs shows that the event loop does."""
-        while True:
-            self._pulse.look()
-            self._works().pulse.look()
-            self._herald.tick(self._hung(), self._summary)
-            await asyncio.sleep(_LOOKS_S)
+        try:
+            while True:
+                if late_s := self._pulse.look():
+                    text = "nothing ran for {:.0f} s: the machine was stopped, or has far too much to do"
+                    logger.warning(text, late_s)
+                self._works().pulse.look()
+                self._herald.tick(self._hung(), self._summary)
+                await asyncio.sleep(self._herald.pause_s)
+        except Exception as problem:
+            self._broken = problem
+            raise
 
     def _hung(self) -> dict[str, float]:
         """Return the loops that make no progress, by name, with the seconds since they last did."""
@@ -190,6 +212,9 @@ class Service:
         return not self._hung()
 
     def _summary(self) -> str:
+        if not self._ready:
+            number = len(self._works().lines())
+            return f"looking at every folder: {number - self._behind()} of {number} so far"
         return summary(self._report()["queues"], self._refused)
 
     def _report(self) -> dict[str, Any]:
@@ -201,23 +226,29 @@ class Service:
 
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
-        self._herald.reloading(self.settings.grace_s)
+        self._herald.reloading()
         settings, self._refused = await asyncio.to_thread(self._configured)
         if settings is None:
             logger.error("the new configuration is refused, the old one stays:\n{}", self._refused)
             self._counts.refuse()
-        else:
-            if not await self._works().stop(self.settings.grace_s):
-                self._start_anew()
-            if settings.log != self.settings.log:
-                logs.set_up(settings.log.level, settings.log.format)
-            self._begin(settings, first=False)
-            if self._front is not None:
-                await asyncio.to_thread(self._front.apply, settings)
-            if self._desk is not None:
-                self._desk.apply(settings)
-            logger.info("the configuration was read anew")
-        self._herald.reloaded(self._summary())
+            if self._ready:
+                self._herald.ready(self._summary())
+            return
+        in_time = await self._works().stop(self.settings.grace_s)
+        if self._stop.is_set():  # nothing is begun that would have to be ended at once
+            self._drained = in_time
+            return
+        if not in_time:
+            self._start_anew()
+        if settings.log != self.settings.log:
+            logs.set_up(settings.log.level, settings.log.format)
+        self._ready = False
+        self._begin(settings, first=False)
+        if self._front is not None:
+            await asyncio.to_thread(self._front.apply, settings)
+        if self._desk is not None:
+            self._desk.apply(settings)
+        logger.info("the configuration was read anew")
 
     def _configured(self) -> tuple[Settings | None, str | None]:
         """Return the configuration as it is on disk, or why it cannot be used; blocks."""

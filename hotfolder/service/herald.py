@@ -1,5 +1,6 @@
 """Tell systemd how the service fares: ready, reloading, stopping, alive, and in a sentence for people."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from loguru import logger
 
 from hotfolder.systemd import Notifier
 
+_LOOKS_S = 1.0
 _STATUS_EVERY_S = 10.0
 _EXTEND_EVERY_S, _EXTEND_BY_S = 5.0, 30.0
 """While it starts or ends: systemd waits for so long from each time that it is asked (EXTEND_TIMEOUT_USEC)."""
@@ -17,37 +19,38 @@ _LONGEST_REASON = 200
 
 
 class Herald:
-    """What is told to systemd, and when; called every second from the event loop."""
+    """What is told to systemd, and when; called every `pause_s` from the event loop."""
 
     def __init__(self, notifier: Notifier, clock: Callable[[], float]) -> None:
         self._notifier = notifier
         self._clock = clock
-        self._starting = True
-        self._until: float | None = None
-        """Until when more time is asked for, None while nothing takes long."""
+        self._until: float | None = math.inf
+        """Until when more time is asked for, None while nothing takes long; it begins with the start."""
+        self._was_ready = False
         self._told: dict[str, float] = {}
         self._hung: frozenset[str] = frozenset()
 
+    @property
+    def pause_s(self) -> float:
+        """Return for how long nothing need be told: a second, less where a watchdog is impatient."""
+        return min(_LOOKS_S, self._notifier.watchdog_s or _LOOKS_S)
+
     def ready(self, text: str) -> None:
-        """Say that every queue was looked at."""
-        self._starting = False
+        """Say that every queue was looked at, or that the configuration in use stays."""
+        self._until, self._was_ready = None, True
         self._notifier.tell("READY=1", f"STATUS={text}")
 
-    def reloading(self, grace_s: float) -> None:
-        """Say that another configuration is being taken."""
-        del grace_s  # systemd 252 knows no time limit for a reload by signal
-        self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-
-    def reloaded(self, text: str) -> None:
-        """Say that a reload is over, whatever came of it."""
-        self._notifier.tell("READY=1", f"STATUS={text}")
+    def reloading(self) -> None:
+        """Say that another configuration is being taken; `ready` ends it. A start is no reload for systemd."""
+        self._until = math.inf
+        if self._was_ready:
+            self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, grace_s: float) -> None:
         """Say that the end has begun, and ask for the time that it may take."""
         self._until = self._clock() + grace_s + _AFTERWARDS_S
-        self._notifier.tell(
-            "STOPPING=1", "STATUS=finishing what is under way", _more(self._until, self._clock())
-        )
+        more = _more(self._until, self._clock())
+        self._notifier.tell("STOPPING=1", "STATUS=finishing what is under way", more)
 
     def tick(self, hung: Mapping[str, float], text: Callable[[], str]) -> None:
         """Feed the watchdog while nothing hangs; ask for more time where something takes long."""
@@ -58,13 +61,10 @@ class Herald:
         feed_s = self._notifier.watchdog_s
         if feed_s is not None and self._due("watchdog", feed_s, now):
             self._notifier.tell("WATCHDOG=1")
-        if self._starting and self._due("extend", _EXTEND_EVERY_S, now):
-            self._notifier.tell(
-                f"EXTEND_TIMEOUT_USEC={int(_EXTEND_BY_S * 1e6)}", "STATUS=looking at every folder"
-            )
-        elif self._until is not None and self._due("extend", _EXTEND_EVERY_S, now):
-            self._notifier.tell(_more(self._until, now))
-        elif self._until is None and not self._starting and self._due("status", _STATUS_EVERY_S, now):
+        if self._until is not None and self._due("extend", _EXTEND_EVERY_S, now):
+            said = () if math.isfinite(self._until) else (f"STATUS={text()}",)
+            self._notifier.tell(_more(self._until, now), *said)
+        elif self._until is None and self._due("status", _STATUS_EVERY_S, now):
             self._notifier.tell(f"STATUS={text()}")
 
     def _due(self, what: str, every_s: float, now: float) -> bool:
@@ -93,12 +93,15 @@ def summary(queues: Sequence[Mapping[str, Any]], refused: str | None) -> str:
     """Return one line about all queues, what is wrong first (pure)."""
     kinds = ("waiting", "claimed", "uncertain", "done", "failed")
     counts = {kind: sum(queue["counts"][kind] for queue in queues) for kind in kinds}
-    text = f"{len(queues)} queues, " + ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    text = f"{len(queues)} {'queue' if len(queues) == 1 else 'queues'}, " + ", ".join(
+        f"{number} {kind}" for kind, number in counts.items()
+    )
     troubled = [queue for queue in queues if queue["state"] != "active"]
     if troubled:
         first = troubled[0]
         said = f"{first['name']} is {first['state']}: {first['reason']}"
-        text = f"{len(troubled)} of {len(queues)} queues need attention: {_short(said)}; {text}"
+        need = "needs" if len(troubled) == 1 else "need"
+        text = f"{len(troubled)} of {len(queues)} queues {need} attention: {_short(said)}; {text}"
     return text if refused is None else f"the last reload was refused: {_short(refused)}; {text}"
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from hotfolder import status
+from hotfolder.answering import real_paths
 from hotfolder.checks.names import printable
 from hotfolder.claims import original_name
 from hotfolder.journal import Journal, Reader
@@ -192,7 +193,8 @@ class Orders:
     async def _resume(self, question: dict[str, Any]) -> Answered:
         lane, line = self._line(str(question.get("queue")))
         stop = line.stopped
-        await asyncio.gather(*map(asyncio.wrap_future, resumed(self.journal, line.queue, stop)))
+        written = await asyncio.to_thread(resumed, self.journal, line.queue, stop)
+        await asyncio.gather(*map(asyncio.wrap_future, written))
         waited = lane.hands.resume(line, stop)
         self.works.accept(line.queue.name)
         if line.drop.offline:
@@ -250,9 +252,9 @@ class Orders:
 
 
 def resumed(journal: Journal, queue: Queue, stop: Stop | None) -> list[Any]:
-    """Forget a pause, a stop, and what the folders of a queue stood on, so that they are taken as they are."""
-    paths = {str(p) for p in (queue.folder, queue.done, queue.failed)}
-    paths |= {os.path.realpath(p) for p in paths}
+    """Forget a pause, a stop, and what the folders of a queue stood on, so that they are taken as they are; blocks."""
+    real = real_paths((queue.folder, queue.done, queue.failed))
+    paths = {str(path) for one in real.items() for path in one}
     ended = [journal.resume(queue.name), *(journal.forget_ground(path) for path in sorted(paths))]
     return ended if stop is None else [*ended, journal.end_stop(queue.name, stop.upload_id)]
 

@@ -1,11 +1,11 @@
 """What only shows when the parts of a configuration are held against each other."""
 
 import difflib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hotfolder.answering import real_paths
 from hotfolder.settings.connections import CONNECTIONS, ConnectionSection
 from hotfolder.settings.problems import KeyPath, Problem
 from hotfolder.settings.program import Settings
@@ -127,19 +127,33 @@ class _DropFolders:
     """The drop folders by their real paths, so that two names of one folder are seen as one."""
 
     def __init__(self, settings: Settings) -> None:
+        queues = settings.queues.values()
+        work = (queue.folder / WORK_FOLDER for queue in queues)
+        named = (path for queue in queues for path in (queue.folder, queue.done, queue.failed))
+        self._real = real_paths((settings.state_dir, *named, *work))
         self._owners: dict[Path, str] = {}
         for name, queue in settings.queues.items():
-            self._owners.setdefault(_real(queue.folder), name)
+            self._owners.setdefault(self._real[queue.folder], name)
 
     def owner(self, folder: Path, *, but: str = "") -> str | None:
         """Return the queue (another one than `but`) whose drop folder is this folder or holds it."""
-        real = _real(folder)
+        real = self._real[folder]
         owners = (self._owners.get(step) for step in (real, *real.parents))
         return next((name for name in owners if name is not None and name != but), None)
 
+    def are_one(self, folder: Path, other: Path) -> bool:
+        """Tell whether two names lead to one folder."""
+        return self._real[folder] == self._real[other]
 
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    def archive_fault(self, archive: Path, drop: Path, owner: str | None) -> str:
+        """Say why an archive cannot be where it is, nothing where it can; `owner` has the drop folder around it."""
+        if owner is not None:
+            return f"lies in the drop folder of queue `{owner}`, which would send the files again"
+        if self.are_one(archive, drop):
+            return "is the drop folder itself, which would send the files again"
+        if self._real[archive].is_relative_to(self._real[drop / WORK_FOLDER]):
+            return f"lies in {WORK_FOLDER}, which holds the documents under way; choose another folder"
+        return ""
 
 
 def _folders(settings: Settings, document: Document) -> Iterator[Problem]:
@@ -156,17 +170,7 @@ def _folders(settings: Settings, document: Document) -> Iterator[Problem]:
         for key, archive in (("done", queue.done), ("failed", queue.failed)):
             # An archive inside a misplaced drop folder is misplaced with it: said once.
             other = None if owner and archive.is_relative_to(queue.folder) else drops.owner(archive, but=name)
-            if text := _archive_fault(archive, queue.folder, other):
+            if text := drops.archive_fault(archive, queue.folder, other):
                 yield document.problem((*path, key), text)
-        if _real(queue.done) == _real(queue.failed):
+        if drops.are_one(queue.done, queue.failed):
             yield document.problem((*path, "failed"), "is the same folder as `done`; choose another one")
-
-
-def _archive_fault(archive: Path, drop: Path, owner: str | None) -> str:
-    if owner is not None:
-        return f"lies in the drop folder of queue `{owner}`, which would send the files again"
-    if _real(archive) == _real(drop):
-        return "is the drop folder itself, which would send the files again"
-    if _real(archive).is_relative_to(_real(drop / WORK_FOLDER)):
-        return f"lies in {WORK_FOLDER}, which holds the documents under way; choose another folder"
-    return ""

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = """
 model
-allocator checks connector news pulse retry schedule states troubles veil
+allocator answering checks connector news pulse retry schedule states troubles veil
 backends.deadline backends.pace
 sidecar spool settings journal logs metrics systemd unixsocket backends.base
 attendants certificates companions identity placard results rights

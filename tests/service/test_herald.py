@@ -109,12 +109,30 @@ def test_reloads_are_told(manager: Receiver) -> None:
     """A reload is told with the moment at which it began, and its end with the counts."""
     manager.herald.ready("")
     manager.heard()
-    manager.herald.reloading(30)
+    manager.herald.reloading()
     begun = manager.heard()
     assert begun[0] == "RELOADING=1"
     assert begun[1].startswith("MONOTONIC_USEC=")
-    manager.herald.reloaded("3 queues")
+    manager.herald.ready("3 queues")
     assert manager.heard() == ["READY=1", "STATUS=3 queues"]
+
+
+def test_a_long_reload_asks_for_time(manager: Receiver) -> None:
+    """Requests may take minutes to finish, and new folders to be looked at; then nothing more is asked for."""
+    manager.herald.ready("")
+    manager.herald.reloading()
+    assert len(more(manager.pass_time(60))) == 12
+    manager.herald.ready("")
+    assert more(manager.pass_time(60)) == []
+
+
+def test_a_configuration_that_comes_before_the_first_is_ready_is_no_reload(manager: Receiver) -> None:
+    """Only what runs is reloaded, as systemd sees it; the start goes on, and ends with one READY."""
+    manager.herald.reloading()
+    assert manager.heard() == []
+    assert len(more(manager.pass_time(60))) == 12
+    manager.herald.ready("")
+    assert manager.heard() == ["READY=1", "STATUS="]
 
 
 def queue(name: str, state: str = "active", reason: str | None = None, **counts: int) -> dict[str, Any]:
@@ -127,9 +145,9 @@ def test_the_summary_has_trouble_first() -> None:
     """One line tells how many queues need somebody, which and why, and then the sums."""
     queues = [queue("a", waiting=2, done=5), queue("b", "paused", "wrong\npassword", failed=1)]
     assert summary(queues, None) == (
-        "1 of 2 queues need attention: b is paused: wrong password; "
+        "1 of 2 queues needs attention: b is paused: wrong password; "
         "2 queues, 2 waiting, 0 claimed, 0 uncertain, 5 done, 1 failed"
     )
-    assert summary(queues[:1], None).startswith("1 queues, 2 waiting")
+    assert summary(queues[:1], None).startswith("1 queue, 2 waiting")
     assert summary(queues[:1], "line 3: x" * 100).startswith("the last reload was refused: line 3: x")
     assert len(summary(queues[:1], "line 3: x" * 100)) < 400
