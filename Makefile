@@ -11,8 +11,10 @@ demo: $(VENV)/run.stamp   ## the whole journey on real files, against a sandbox 
 	$(BIN)/hotfolder demo
 
 test: $(VENV)/dev.stamp   ## all tests
-	$(BIN)/python -m pytest -n auto -m "not booted"
-	$(BIN)/python -m pytest -n 2 -m booted tests/booted
+	@failed=0; \
+	$(BIN)/python -m pytest -n auto -m "not booted" || failed=$$?; \
+	$(BIN)/python -m pytest -n 2 -m booted tests/booted || failed=$$?; \
+	exit $$failed
 
 check: $(VENV)/dev.stamp  ## format, lint, types, layers, docs, units
 	$(BIN)/ruff format --check .

@@ -81,12 +81,12 @@ def sandbox(scenario: Path | None = None) -> Iterator[str]:
         yield process.stdout.readline().split()[-1].removesuffix("/rossum/api/v1")
     finally:
         process.terminate()
-        process.wait(10)
+        process.communicate(timeout=60)
 
 
 def ledger(origin: str) -> list[dict[str, Any]]:
     """Return what a sandbox has received."""
-    with urlopen(f"{origin}/admin/ledger", timeout=30) as answer:
+    with urlopen(f"{origin}/admin/ledger", timeout=600) as answer:
         received: list[dict[str, Any]] = json.load(answer)
         return received
 

@@ -6,25 +6,29 @@ the time. What was dropped must be filed, each document once; memory, threads, d
 journal's size are sampled all the while. Ends with a table and writes `soak.json` into the current directory.
 
 `--documents 50000` drops so many as fast as they are filed (or at `--rate`), kills nobody, logs what a daemon logs
-unless told otherwise, and ends with a table of what each tenth cost, and what has grown.
+unless told otherwise, and ends with a table of what each tenth cost, and what has grown; where that is more than
+`usage.MOST` allows, it exits with 1. `--booted` does any of it with the package, installed in a machine with a real
+systemd (needs root).
 """
 
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.booted import booted as machine_of_its_own
+from benchmarks.home import Here, Home
 from benchmarks.place import DIGITOO, DOCDIGITIZER, ROSSUM, ledger, machine, png_of, sandbox, until
-from benchmarks.usage import Meter, Usage, show
-from hotfolder.main import program
+from benchmarks.scrapes import Scrape, free_port, scrape
+from benchmarks.usage import Meter, Usage, exceeded, show
 from hotfolder.sidecar import Sidecar
 from hotfolder.unixsocket import NoDaemonError, ask
 
@@ -35,7 +39,11 @@ KILL_EVERY_S, SAMPLE_EVERY_S = 30.0, 2.0
 QUIET_WITHIN_S = 600.0
 MOST_WAITING, LOOK_EVERY_S = 300, 0.25
 """Documents that are dropped and not filed yet, and time between two looks, where they come as fast as they go."""
+SCRAPE_EVERY = 20
+"""Samples."""
 DOCUMENT_BYTES = 3_000
+BROKEN = ("lost", "filed twice", "strange files", "doubled unasked", "audit", "restarts unasked")
+"""Sums that must be 0."""
 SHARE = 0.01
 """Of the requests, for each kind of fault."""
 FAULTS: list[dict[str, Any]] = [
@@ -53,46 +61,41 @@ ASIDE = "ask_after: 2s, retry: {first: 200ms, max: 5s}, limits: {concurrency: 8,
 class Soak:
     """A daemon that is fed and killed."""
 
-    top: Path
+    home: Home
     origin: str
+    """Where the services answer."""
     level: str = "WARNING"
     began: float = field(default_factory=time.monotonic)
     lives: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every document → its queue."""
     samples: list[Usage] = field(default_factory=list)
-    process: subprocess.Popen[bytes] | None = None
+    scrapes: list[Scrape] = field(default_factory=list)
+    port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         lines = [
-            f"state_dir: {self.top}/state\nroot: {self.top}/in\nlog: {{level: {self.level}}}\nconnections:"
+            f"log: {{level: {self.level}}}",
+            f"http: {{listen: '127.0.0.1:{self.port}'}}",
+            "connections:",
         ]
         lines += [
             f"  {name}: {{{how.format(origin=self.origin)}, {ASIDE}}}" for name, (how, _) in QUEUES.items()
         ]
         lines.append("queues:")
         for name, (_, queue_id) in QUEUES.items():
-            self.drop(name).mkdir(parents=True)
             lines.append(f"  {name}: {{connection: {name}, queue_id: {queue_id}, settle: 100ms}}")
-        (self.top / "config.yaml").write_text("\n".join(lines) + "\n")
-        self.meter = Meter(self.top / "state", self.top / "log")
+        self.home.furnish("\n".join(lines) + "\n", list(QUEUES))
+        self.meter = Meter(self.home.state, self.home.log, self.home.proc)
 
     def drop(self, queue: str) -> Path:
         """Return a drop folder."""
-        return self.top / "in" / queue
+        return self.home.drops / queue
 
     def start(self) -> None:
         """Begin a life of the daemon."""
         self.lives += 1
-        with (self.top / "log").open("ab") as log:
-            command = [sys.executable, "-m", "hotfolder", "run", "-c", str(self.top / "config.yaml")]
-            self.process = subprocess.Popen(command, stderr=log)
-
-    def kill(self) -> None:
-        """End it without warning."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        self.home.start()
 
     def feed(self) -> None:
         """Drop one document, by a rename."""
@@ -100,20 +103,25 @@ class Soak:
         queue = list(QUEUES)[number % len(QUEUES)]
         content = png_of(DOCUMENT_BYTES, number)
         hidden = self.drop(queue) / ".arriving"
-        hidden.write_bytes(content)
+        self.home.lay(hidden, content)
         hidden.rename(self.drop(queue) / f"scan{number}.png")
         self.dropped[hashlib.sha256(content).hexdigest()] = queue
 
     def sample(self) -> None:
         """Take note of what the daemon uses."""
-        assert self.process is not None
         with suppress(NoDaemonError, OSError):
             at_s = time.monotonic() - self.began
-            self.samples.append(self.meter.read(self.process.pid, at_s, self.lives, self.at_rest()))
+            self.samples.append(self.meter.read(self.home.pid, at_s, self.lives, self.at_rest()))
+            if len(self.samples) % SCRAPE_EVERY == 1:
+                self.scrape()
+
+    def scrape(self) -> None:
+        """Take note of what /metrics answers."""
+        self.scrapes.append(scrape(self.port))
 
     def at_rest(self) -> int:
         """Return how many documents are filed, as the daemon says."""
-        queues = ask(self.top / "state", {"ask": "status"})["queues"]
+        queues = ask(self.home.state, {"ask": "status"})["queues"]
         return sum(queue["counts"][outcome] for queue in queues for outcome in ("done", "failed"))
 
     def work(self, for_s: float, rate: float, *, kills: bool) -> None:
@@ -122,7 +130,7 @@ class Soak:
         fed, next_kill, next_sample = 0, begin + KILL_EVERY_S, begin + SAMPLE_EVERY_S
         while (now := time.monotonic()) < begin + for_s:
             if kills and now >= next_kill:
-                self.kill()
+                self.home.kill()
                 self.start()
                 next_kill = now + KILL_EVERY_S
             if now >= next_sample:
@@ -151,7 +159,7 @@ class Soak:
     def quiet(self) -> bool:
         """Tell whether nothing is under way any more."""
         try:
-            queues = ask(self.top / "state", {"ask": "status"})["queues"]
+            queues = ask(self.home.state, {"ask": "status"})["queues"]
         except (NoDaemonError, OSError):
             return False
         return not any(q["counts"][k] for q in queues for k in ("waiting", "claimed", "uncertain"))
@@ -159,16 +167,9 @@ class Soak:
     def unquiet(self) -> str:
         """Say what is still under way, with the end of the log."""
         with suppress(NoDaemonError, OSError):
-            for queue in ask(self.top / "state", {"ask": "status"})["queues"]:
+            for queue in ask(self.home.state, {"ask": "status"})["queues"]:
                 print(json.dumps(queue, indent=1))
-        return "\n".join((self.top / "log").read_text().splitlines()[-60:])
-
-    def audit(self) -> int:
-        """Return the exit status of `hotfolder audit`, 0 where this version has no such command."""
-        if "audit" not in program.commands:
-            return 0
-        command = [sys.executable, "-m", "hotfolder", "-c", str(self.top / "config.yaml"), "audit"]
-        return subprocess.run(command, check=False).returncode
+        return "\n".join(self.home.log.read_text().splitlines()[-60:])
 
     def filed(self) -> tuple[Counter[str], dict[str, Sidecar], list[str]]:
         """Return how often each content is filed, its record, and the files that are neither."""
@@ -199,26 +200,40 @@ def main() -> None:
     )
     reader.add_argument("--no-faults", action="store_true", help="the services answer well, and at once")
     reader.add_argument("--no-kills", action="store_true", help="let the daemon live from begin to end")
+    reader.add_argument(
+        "--booted", action="store_true", help="the installed package in a machine with systemd"
+    )
     asked = reader.parse_args([word for word in sys.argv[1:] if word != "soak"])
     print(machine())
     with (
-        tempfile.TemporaryDirectory(prefix="hotfolder-soak-") as folder,
-        sandbox(_scenario(folder, [] if asked.no_faults else FAULTS)) as origin,
+        _home(booted=asked.booted) as (folder, home),
+        sandbox(scenario(Path(folder), [] if asked.no_faults else FAULTS)) as origin,
     ):
-        soak = Soak(Path(folder), origin, "INFO" if asked.documents else "WARNING")
+        soak = Soak(home, origin, "INFO" if asked.documents else "WARNING")
         soak.start()
         try:
             quiet_from = _work(soak, asked)
             until(soak.quiet, QUIET_WITHIN_S, soak.unquiet)
             soak.sample()
         finally:
-            soak.kill()
-        report = _report(soak, _sum(soak, ledger(origin)), quiet_from)
+            home.end()
+        report = _report(soak, sums(soak, ledger(origin)), quiet_from)
     Path("soak.json").write_text(json.dumps(report, indent=1) + "\n")
-    if any(
-        report["sums"][name] for name in ("lost", "filed twice", "strange files", "doubled unasked", "audit")
-    ):
-        sys.exit("a guarantee did not hold; soak.json has the sums")
+    if broken := [name for name in BROKEN if report["sums"][name]]:
+        sys.exit(f"a guarantee did not hold ({', '.join(broken)}); soak.json has the sums")
+    if asked.documents and report["exceeded"]:
+        sys.exit("more than there may be: " + "; ".join(report["exceeded"]))
+
+
+@contextmanager
+def _home(*, booted: bool) -> Iterator[tuple[str, Home]]:
+    """Have a scratch folder and a home for the daemon."""
+    with tempfile.TemporaryDirectory(prefix="hotfolder-soak-") as folder:
+        if not booted:
+            yield folder, Here(Path(folder))
+            return
+        with machine_of_its_own() as home:
+            yield folder, home
 
 
 def _work(soak: Soak, asked: argparse.Namespace) -> int:
@@ -233,16 +248,16 @@ def _work(soak: Soak, asked: argparse.Namespace) -> int:
     return quiet_from
 
 
-def _scenario(folder: str, faults: list[dict[str, Any]]) -> Path:
+def scenario(folder: Path, faults: list[dict[str, Any]]) -> Path:
     """Write faults as a scenario."""
     match = {"probability": SHARE}
     rules = [{"match": {**match, "seed": seed}, "do": do} for seed, do in enumerate(faults)]
-    path = Path(folder, "scenario.json")
+    path = folder / "scenario.json"
     path.write_text(json.dumps(rules))
     return path
 
 
-def _sum(soak: Soak, taken: list[dict[str, Any]]) -> dict[str, int]:
+def sums(soak: Soak, taken: list[dict[str, Any]]) -> dict[str, int]:
     """Compare what was dropped with what is filed and what the services took."""
     found, records, strange = soak.filed()
     times = Counter(entry["sha256"] for entry in taken)
@@ -258,16 +273,35 @@ def _sum(soak: Soak, taken: list[dict[str, Any]]) -> dict[str, int]:
         "strange files": len(strange),
         "doubled and said so": len(doubled - unasked),
         "doubled unasked": len(unasked),
-        "audit": soak.audit(),
+        "audit": soak.home.audit(),
+        "restarts unasked": soak.home.restarts(),
         "kills": soak.lives - 1,
     }
 
 
-def _report(soak: Soak, sums: dict[str, int], quiet_from: int) -> dict[str, Any]:
+def _report(soak: Soak, summed: dict[str, int], quiet_from: int) -> dict[str, Any]:
     """Print the table and return it with all samples."""
-    for name, number in sums.items():
+    for name, number in summed.items():
         print(f"{name:22} {number}")
-    return {"machine": machine(), "sums": sums, **show(soak.samples[quiet_from:])}
+    alone = soak.samples[quiet_from:]
+    report = {"machine": machine(), "sums": summed, **show(alone), "exceeded": exceeded(alone)}
+    return report | {"home": _told(soak.home.notes()), "scrapes": _scraped(soak.scrapes)}
+
+
+def _told(notes: dict[str, object]) -> dict[str, object]:
+    for name, note in notes.items():
+        print(f"{name:24}{note}")
+    return notes
+
+
+def _scraped(scrapes: list[Scrape]) -> list[dict[str, Any]]:
+    """Print how the answers of /metrics fared; return all of them."""
+    if scrapes:
+        first, last, slowest = scrapes[0], scrapes[-1], max(scrapes, key=lambda one: one.took_ms)
+        print(
+            f"/metrics: {len(scrapes)} times, {first.series} series, {last.series} at last, the slowest {slowest}"
+        )
+    return [asdict(one) for one in scrapes]
 
 
 if __name__ == "__main__":

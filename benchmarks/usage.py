@@ -8,6 +8,14 @@ from typing import Any
 
 WARM_AFTER = 10_000
 """Documents after which caches are full and every kind of trouble has been met: what grows later is a fault."""
+MOST = {
+    "rss MiB": 16,
+    "threads": 4,
+    "descriptors": 16,
+    "log lines a document": 6,
+    "log bytes a document": 1000,
+}
+"""Growth after `WARM_AFTER` documents, and what may be logged about each of them where one request in fifteen fails."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,14 +38,15 @@ class Usage:
 class Meter:
     """Reads what a daemon uses from /proc, its state directory and its log, of which it remembers how far it read."""
 
-    def __init__(self, state_dir: Path, log: Path) -> None:
+    def __init__(self, state_dir: Path, log: Path, proc: Path = Path("/proc")) -> None:
         self._state_dir = state_dir
         self._log = log
+        self._proc = proc
         self._lines = self._bytes = 0
 
     def read(self, pid: int, at_s: float, life: int, filed: int) -> Usage:
         """Return the usage of a process; raises OSError where it has ended."""
-        proc = Path(f"/proc/{pid}")
+        proc = self._proc / str(pid)
         told = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         times = (proc / "stat").read_text().rpartition(") ")[2].split()[11:13]  # utime, stime: proc(5)
         self._read_on()
@@ -88,9 +97,9 @@ def tenths(samples: list[Usage]) -> list[dict[str, Any]]:
     return rows
 
 
-def growth(samples: list[Usage]) -> dict[str, float]:
-    """Return by how much the last sample is above the first one after `WARM_AFTER` documents, each with its unit."""
-    warm = [sample for sample in samples if sample.filed >= WARM_AFTER] or samples[-1:]
+def growth(samples: list[Usage], warm_after: int = WARM_AFTER) -> dict[str, float]:
+    """Return by how much the last sample is above the first one after `warm_after` documents, each with its unit."""
+    warm = [sample for sample in samples if sample.filed >= warm_after] or samples[-1:]
     first, last = warm[0], warm[-1]
     return {
         "documents": last.filed - first.filed,
@@ -98,6 +107,18 @@ def growth(samples: list[Usage]) -> dict[str, float]:
         "threads": last.threads - first.threads,
         "descriptors": last.descriptors - first.descriptors,
     }
+
+
+def exceeded(samples: list[Usage], warm_after: int = WARM_AFTER) -> list[str]:
+    """Return what has grown after `warm_after` documents, or was logged for each, beyond its bound."""
+    last, grown = samples[-1], growth(samples, warm_after)
+    number = max(last.filed - samples[0].filed, 1)
+    found = {
+        **grown,
+        "log lines a document": round((last.log_lines - samples[0].log_lines) / number, 2),
+        "log bytes a document": round((last.log_bytes - samples[0].log_bytes) / number),
+    }
+    return [f"{name}: {found[name]}, at most {most}" for name, most in MOST.items() if found[name] > most]
 
 
 def show(samples: list[Usage]) -> dict[str, Any]:

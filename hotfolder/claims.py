@@ -81,12 +81,6 @@ def new_upload_id(wall: float) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def id_floor(wall: float) -> str:
-    """Return an upload id below those of all documents claimed at or after a moment."""
-    digits = f"{max(int(wall * 1000), 0):012x}"
-    return f"{digits[:8]}-{digits[8:]}-"
-
-
 def moment_of(upload_id: str) -> float:
     """Return the moment of claiming (seconds since 1970) that an upload id carries; 0 where it is none of ours."""
     try:

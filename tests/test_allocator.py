@@ -1,4 +1,4 @@
-"""Sharing one arena."""
+"""Sharing one arena, and leaving alone what stays."""
 
 import re
 import subprocess
@@ -41,3 +41,20 @@ def test_threads_share_one_arena() -> None:
     """Threads that were started after `stay_small` allocate from one arena; without it, from many."""
     assert arenas(tuned=True) == 1
     assert arenas(tuned=False) > 1
+
+
+def test_collector_leaves_modules_alone() -> None:
+    """What is loaded when the daemon starts is not looked through again; what is made afterwards is."""
+    program = """
+import gc
+import hotfolder.service
+from hotfolder.allocator import leave_alone
+before = len(gc.get_objects())
+leave_alone()
+kept = [[] for _ in range(100)]
+print(before, len(gc.get_objects()))
+"""
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    before, after = map(int, told.split())
+    assert before > 20_000
+    assert 100 <= after < 1000

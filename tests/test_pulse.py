@@ -74,21 +74,78 @@ def test_the_time_counts_from_the_end_of_the_wait() -> None:
     pulse = Pulse(now)
     beat = pulse.watch("filing", lambda: busy[0])
     beat.works()
-    now.s += 3 * HUNG_S
-    pulse.look()
+    for _ in range(int(3 * HUNG_S)):
+        now.s += 1
+        pulse.look()
     busy[0] = False
     now.s += HUNG_S - 1
-    pulse.look()
     assert pulse.hung() == {}
     now.s += 1
     assert pulse.hung() == {"filing": HUNG_S}
+
+
+def test_who_sleeps_beyond_its_time_is_hung() -> None:
+    """A rest that was to end and did not is told of, counted from its end; one that waits for a call is not."""
+    now, pulse, beat = watched()
+    beat.rests(100.0)
+    now.s += 100 + HUNG_S - 1
+    assert pulse.hung() == {}
+    now.s += 1
+    assert pulse.hung() == {"arrivals invoices": HUNG_S}
+    beat.rests()
+    assert pulse.hung() == {}
+
+
+def test_a_machine_that_was_stopped_accuses_nobody() -> None:
+    """Where nothing ran for an hour, each loop has its whole time again; one that uses it up is hung."""
+    now, pulse, beat = watched()
+    pulse.look()
+    beat.works()
+    now.s += 3600
+    assert pulse.look() == 3600
+    assert pulse.hung() == {}
+    for _ in range(int(HUNG_S) - 1):
+        now.s += 1
+        assert pulse.look() == 0
+        assert pulse.hung() == {}
+    now.s += 1
+    assert pulse.hung() == {"arrivals invoices": HUNG_S}
+
+
+def test_of_many_steps_the_worst_is_told() -> None:
+    """One of many requests that comes no further is seen beside all those that come and go, under one name."""
+    now = Now()
+    pulse = Pulse(now)
+    crowd = pulse.watch_steps("requests acme")
+    stuck = crowd.enter(lambda: False)
+    in_a_thread = crowd.enter(lambda: True)
+    for _ in range(int(HUNG_S)):
+        crowd.leave(crowd.enter(lambda: False))
+        now.s += 1
+        pulse.look()
+    assert pulse.hung() == {"requests acme": HUNG_S}
+    crowd.leave(stuck)
+    assert pulse.stalled() == {"requests acme": 0.0}
+    crowd.leave(in_a_thread)
+    assert pulse.hung() == {}
+
+
+def test_steps_that_wait_for_the_journal_are_well() -> None:
+    """What keeps every step waiting is told of by itself."""
+    now = Now()
+    pulse = Pulse(now)
+    pulse.watch_steps("requests acme", lambda: True).enter(lambda: False)
+    for _ in range(int(3 * HUNG_S)):
+        now.s += 1
+        pulse.look()
+    assert pulse.hung() == {}
 
 
 def test_an_unwatched_loop_is_never_hung() -> None:
     """A loop that runs without a daemon has a beat that says nothing."""
     beat = Beat()
     beat.works()
-    assert beat.hung_s is None
+    assert beat.still_s == 0.0
 
 
 def test_the_end_is_no_hang() -> None:

@@ -12,7 +12,7 @@ from hotfolder.arrivals.inbox import Key
 from hotfolder.arrivals.scan import Seen
 from hotfolder.checks.readiness import Kind
 from hotfolder.filing import Order, file_all
-from hotfolder.journal import Entry, Journal
+from hotfolder.journal import Change, Entry, Journal
 from hotfolder.model import Answer, ErrorSource, Journey, State
 from hotfolder.settings import Settings, load_settings
 from hotfolder.sidecar import draw, render
@@ -29,6 +29,8 @@ from hotfolder.status import (
     unexplained,
 )
 from hotfolder.status.places import own_folders
+from hotfolder.troubles import Kind as TroubleKind
+from hotfolder.troubles import Notice, Pending, Phase, Trouble
 from tests.builders import NOW, PDF, claimed, delivered, journey, put_in_work, without_privileges
 from tests.pipeline.workshop import Guarded, Workshop, picture
 
@@ -391,3 +393,14 @@ def test_a_folder_that_cannot_be_listed(settings: Settings, drop_path: Path) -> 
     assert (forbidden["state"], missing["state"]) == ("offline", "offline")
     assert "Permission denied" in forbidden["reason"]
     assert "No such file" in missing["reason"]
+
+
+def test_what_waits_to_be_told_is_shown_without_a_daemon(settings: Settings, journal: Journal) -> None:
+    """For each target the number of notices, and since when the oldest waits."""
+    trouble = Trouble("queue q", TroubleKind.QUEUE, ("q",), "it is paused", "", "", NOW)
+    rows = [Pending(n, "office", Notice(Phase.BEGAN, trouble, NOW + n), times=n) for n in (1, 2)]
+    journal.tell(Change(put=tuple(rows))).result()
+    told = report_without_daemon(settings, journal.reader, NOW)["notices"]
+    assert told == {
+        "office": {"waiting": 3, "oldest": "2023-11-14T22:13:21.000Z", "trouble": None, "last_sent": None}
+    }

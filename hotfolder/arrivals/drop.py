@@ -26,6 +26,8 @@ _SPACING_S = 0.002
 _OFFLINE_FIRST_S, _OFFLINE_MAX_S = 1.0, 60.0
 _MOST_HINTS = 4096
 """More names than this are cheaper to find by a scan."""
+_NOTES_AT_ONCE = 1000
+"""Entries of a scan that are taken note of in one go: 4 ms, where a full folder's would hold up the event loop."""
 
 
 class DropFolder:
@@ -195,8 +197,7 @@ class DropFolder:
         self.ears.miss_canary()
         found = await self.reach.ask(lambda: self._entries(folders, {b""}))
         self.inbox.begin_scan()
-        for seen in found:
-            self._observe(seen)
+        await self._take_note(found)
         self.inbox.end_scan()
         if self.habits.recursive:
             subfolders = self._folders_in(found)
@@ -240,9 +241,15 @@ class DropFolder:
         folders = self._need_folders()
         starts, self._subtrees = self._subtrees, set()
         found = await self.reach.ask(lambda: self._entries(folders, starts))
-        for seen in found:
-            self._observe(seen)
+        await self._take_note(found)
         self._subtrees |= await self.ears.listen_to(folders, starts | self._folders_in(found))
+
+    async def _take_note(self, found: list[scan.Seen | scan.Unseen]) -> None:
+        """Observe whatever a scan found; between some and some others have their turn."""
+        for start in range(0, len(found), _NOTES_AT_ONCE):
+            for seen in found[start : start + _NOTES_AT_ONCE]:
+                self._observe(seen)
+            await asyncio.sleep(0)
 
     def _observe(self, seen: scan.Seen | scan.Unseen) -> None:
         if isinstance(seen, scan.Unseen):
@@ -298,7 +305,7 @@ class DropFolder:
         return self._next_scan if due is None else min(due, self._next_scan)
 
     async def _pause(self, seconds: float) -> None:
-        self.beat.rests()
+        self.beat.rests(seconds)
         if seconds > 0 and not self.behind:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -309,7 +316,7 @@ class DropFolder:
 
     async def _nap(self, seconds: float) -> None:
         """Wait before the next try, however much there is to look at; whoever wakes us ends it."""
-        self.beat.rests()
+        self.beat.rests(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

@@ -34,10 +34,7 @@ _STATES = """
 SELECT queue, state, count(*) FROM documents WHERE state NOT IN ('filed', 'returned') GROUP BY queue, state
 """
 _LAST = "SELECT journey FROM documents WHERE queue = ? AND folder = ? AND name = ? ORDER BY upload_id DESC LIMIT 1"
-_HAS_ID = """
-SELECT 1 FROM documents, json_each(journey, '$.answer.document_ids') AS one
-WHERE connection = ? AND upload_id >= ? AND upload_id <> ? AND one.value = ? LIMIT 1
-"""
+_HAS_ID = "SELECT 1 FROM remote_ids WHERE connection = ? AND document_id = ? AND upload_id <> ?"
 _BY_ID = "SELECT journey FROM documents WHERE upload_id = ?"
 _ARROWS = "SELECT at, event, state, reason FROM arrows WHERE upload_id = ? ORDER BY number"
 _ALL = "SELECT journey FROM documents ORDER BY upload_id"
@@ -117,9 +114,9 @@ class Reader:
         rows = self._rows(_BY_ID, (upload_id,))
         return load(rows[0][0]) if rows else None
 
-    def is_anothers(self, connection: str, since_id: str, but: str, document_id: str) -> bool:
-        """Tell whether a connection's document from one upload id on, other than `but`, has an id of the service's."""
-        return bool(self._rows(_HAS_ID, (connection, since_id, but, document_id)))
+    def is_anothers(self, connection: str, but: str, document_id: str) -> bool:
+        """Tell whether another document of a connection than `but` was the first to have an id of the service's."""
+        return bool(self._rows(_HAS_ID, (connection, document_id, but)))
 
     def of_content(self, queue_name: str, sha256: str, limit: int = -1) -> list[Journey]:
         """Return a queue's documents of one content (SHA-256 in hex) that were not put back, the newest first."""

@@ -104,7 +104,7 @@ async def _once(settings: "Settings", timeout_s: float | None) -> Any:
 
 
 def _service(settings: "Settings") -> "Service":
-    from hotfolder.allocator import stay_small  # noqa: PLC0415
+    from hotfolder.allocator import leave_alone, stay_small  # noqa: PLC0415
     from hotfolder.journal import JournalError  # noqa: PLC0415
     from hotfolder.logs import set_up  # noqa: PLC0415
     from hotfolder.service import AlreadyRunningError, Service  # noqa: PLC0415
@@ -113,6 +113,7 @@ def _service(settings: "Settings") -> "Service":
     if sys.stderr is not None:
         faulthandler.enable()
     stay_small()  # before any thread is started
+    leave_alone()
     # Taking a lease raises SIGIO when it is broken in that instant; its default action ends the process.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:

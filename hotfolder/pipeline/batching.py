@@ -159,7 +159,7 @@ class Batching:
         """Write the reports of batches that are through, for ever; ends by cancellation."""
         wait_s = _FIRST_WAIT_S
         while True:
-            self.beat.rests()
+            self.beat.rests(wait_s if self._owed else None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s if self._owed else None):
                     await self._changed.wait()
@@ -172,7 +172,7 @@ class Batching:
                     self.beat.works()
             except OSError as problem:
                 self._tell(f"the report of a batch cannot be written: {problem.strerror or problem}")
-                self.beat.rests()
+                self.beat.rests(wait_s)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _LAST_WAIT_S)
             else:

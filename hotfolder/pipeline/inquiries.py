@@ -42,7 +42,7 @@ class Inquiries:
         await self._way.go(line, found, journey)
 
     def _whereabouts(self, journey: Journey, parcel: Parcel) -> followup.Told:
-        known = self._means.recorder.known_ids(journey, followup.first_sent(journey))
+        known = self._means.recorder.known_ids(journey)
         return followup.ask_whereabouts(self._backend, journey, parcel, known)
 
     async def poll(self, asked: list[Errand]) -> None:

@@ -20,7 +20,7 @@ from hotfolder.pipeline.hours import Hours
 from hotfolder.pipeline.inquiries import Inquiries
 from hotfolder.pipeline.line import Line, Means
 from hotfolder.pipeline.probes import Probes, Ways
-from hotfolder.pulse import Beat
+from hotfolder.pulse import Beat, Crowd
 from hotfolder.retry import Gate
 from hotfolder.settings import ConnectionSection, Limits
 
@@ -65,7 +65,7 @@ class Lane:
             self.beat.works()
             sooner_s = self._carriage.rounds.hurry(self.lines)
             nap_s = min(self._open_and_close(), self._end_waiting(), self._start_what_may(), sooner_s)
-            self.beat.rests()
+            self.beat.rests(nap_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._crew.wake.wait()
@@ -94,6 +94,10 @@ class Lane:
         """Go on with a document that an earlier run had claimed."""
         line.carried[journey.upload_id] = journey
         self._carriage.route(line, journey)
+
+    def watched(self, beat: Beat, steps: Crowd) -> None:
+        """Have somebody watch `run`, and the steps that it starts."""
+        self.beat, self._crew.crowd = beat, steps
 
     def observe(self, on_paused: Callable[[list[Line]], None]) -> None:
         """Have somebody told which queues the program pauses or stops by itself; it must not raise."""

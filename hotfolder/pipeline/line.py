@@ -31,6 +31,9 @@ _GATHER_S = 0.05
 """How long a final document waits for others: nobody waits for its filing, and every sync that is shared is one
 fewer between a document and the wire."""
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
+_MOST_UNFILED = 5_000
+"""Documents that wait for done/ or failed/ until nothing new is taken: each is some 4 KiB of memory, and lies in the
+work folder, where nobody looks for it."""
 _PIECE_WITHIN_S = 30.0
 """A piece of a document (256 KiB) that its share does not hand over in this time keeps no request waiting longer."""
 
@@ -102,6 +105,8 @@ class Line:
         self.filed = {"done": 0, "failed": 0}
         self.parked: dict[str, Parked] = {}
         """Final documents that could not be filed and are tried again, by upload id."""
+        self.flooded = False
+        """More final documents than `_MOST_UNFILED` wait to be filed, or did and more than half of them still do."""
         self.claim_trouble: str | None = None
         """Why nothing can be moved into the work folder."""
         self.on_blocked: Callable[[], None] = lambda: None
@@ -221,7 +226,8 @@ class Line:
         """Return why the disk allows nothing more to be claimed, None where it does."""
         if any(parked.blocks for parked in self.parked.values()):
             return self.filing_trouble
-        return self.claim_trouble
+        text = f"more than {_MOST_UNFILED} documents wait to be filed; look after the disk or share of done/ and failed/"
+        return text if self.flooded else self.claim_trouble
 
     def parcel(self, journey: Journey) -> Parcel:
         """Return a document as it goes out."""
@@ -235,6 +241,11 @@ class Line:
     def to_file(self, journey: Journey) -> None:
         """Have a final document filed; it is tried until it works."""
         self._to_file.put_nowait(journey)
+        self.flooded = self.flooded or self._unfiled > _MOST_UNFILED
+
+    @property
+    def _unfiled(self) -> int:
+        return self._to_file.qsize() + len(self.parked)
 
     async def file(self) -> None:
         """File what is final, batch by batch, for ever; ends by cancellation."""
@@ -247,6 +258,7 @@ class Line:
                 batch.append(self._to_file.get_nowait())
             was_blocked = self.blocked
             await self._file(batch)
+            self.flooded = self.flooded and self._unfiled > _MOST_UNFILED // 2
             self.on_filed()
             if self.blocked and not was_blocked:
                 self.on_blocked()

@@ -5,7 +5,7 @@ import math
 
 from hotfolder.delivery import Step, given_up, may_be_given_up
 from hotfolder.model import Clock, Journey
-from hotfolder.pipeline.errands import Errand, Errands
+from hotfolder.pipeline.errands import Errands
 from hotfolder.pipeline.line import Line
 
 
@@ -26,11 +26,13 @@ class Patience:
 
     def over(self, waiting: Errands) -> list[tuple[Line, Journey, Step]]:
         """Take the documents whose time is over out of those that wait; one on the wire has its turn after that."""
-        found: list[Errand] = []
+        late: set[str] = set()
         while self._ends and self._ends[0][0] <= self._clock.wall():
-            _, upload_id = heapq.heappop(self._ends)
-            self._known.discard(upload_id)
-            found += waiting.remove(lambda e: e.journey.upload_id == upload_id and may_be_given_up(e.journey))  # noqa: B023 — called at once
+            late.add(heapq.heappop(self._ends)[1])
+        if not late:
+            return []
+        self._known -= late
+        found = waiting.remove(lambda e: e.journey.upload_id in late and may_be_given_up(e.journey))
         return [(e.line, e.journey, given_up(e.journey, e.line.queue.give_up_after_s or 0.0)) for e in found]
 
     def next_in(self) -> float:

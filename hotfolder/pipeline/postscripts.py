@@ -117,9 +117,10 @@ class Postscripts:
     async def run(self) -> None:
         """Write whatever is told, for ever; ends by cancellation."""
         while True:
-            self.beat.rests()
+            nap_s = _LOOK_AGAIN_S if self._waits else None
+            self.beat.rests(nap_s)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AGAIN_S if self._waits else None):
+                async with asyncio.timeout(nap_s):
                     await self._wake.wait()
             await asyncio.sleep(_GATHER_S)
             self._wake.clear()

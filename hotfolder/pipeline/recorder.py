@@ -9,7 +9,6 @@ from loguru import logger
 
 from hotfolder.backends.base import Unavailable
 from hotfolder.checks.names import printable
-from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal, Reader
 from hotfolder.logs import log_of
 from hotfolder.model import Batch, Clock, Journey, State
@@ -17,7 +16,6 @@ from hotfolder.news import News
 from hotfolder.pipeline.sayings import Sayings, told
 from hotfolder.states import Event
 
-_DAY_S = 86_400.0
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 30.0
 _NEWEST = 16
 
@@ -70,9 +68,9 @@ class Recorder:
         """Return the documents that were claimed for a batch; blocks."""
         return self._journal.reader.of_batch(batch_id)
 
-    def known_ids(self, journey: Journey, since: float) -> "Others":
-        """Return the service's ids of the other documents that were claimed within a day before `since`, or later."""
-        return Others(self._journal.reader, journey.connection, id_floor(since - _DAY_S), journey.upload_id)
+    def known_ids(self, journey: Journey) -> "Others":
+        """Return the service's ids that belong to other documents of a journey's connection."""
+        return Others(self._journal.reader, journey.connection, journey.upload_id)
 
     def same_content(self, journey: Journey) -> tuple[Journey, ...]:
         """Return the newest others of a queue with a document's content, and the firsts that those point at.
@@ -113,17 +111,16 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Others(Container[str]):
-    """The service's ids of a connection's other documents, asked for one by one: a day's would fill the memory."""
+    """The service's ids of a connection's other documents, asked for one by one: all would fill the memory."""
 
     _reader: Reader
     _connection: str
-    _since_id: str
     _but: str
 
     def __contains__(self, document_id: object) -> bool:
         """Raise `Unavailable` where the journal cannot be read: the service's answer cannot be judged yet."""
         as_text = str(document_id).encode("utf-8", "replace").decode()  # a lone surrogate is no text for SQL
         try:
-            return self._reader.is_anothers(self._connection, self._since_id, self._but, as_text)
+            return self._reader.is_anothers(self._connection, self._but, as_text)
         except Exception as problem:
             raise Unavailable(f"the journal cannot be read: {problem}") from problem

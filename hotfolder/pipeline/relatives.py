@@ -82,24 +82,32 @@ class Twins:
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[tuple[Line, Journey]]] = {}
+        self._held: set[str] = set()
+        """Upload ids of those that wait: who goes next is asked about each of them, again and again."""
 
     def wait(self, line: Line, kin: Kin) -> None:
         """Keep a document until the one that it waits for is settled."""
         self._waiting.setdefault(kin.waits_for or "", []).append((line, kin.journey))
+        self._held.add(kin.journey.upload_id)
 
     def holds(self, upload_id: str) -> bool:
         """Tell whether a document waits here."""
-        return any(j.upload_id == upload_id for twins in self._waiting.values() for _, j in twins)
+        return upload_id in self._held
 
     def settled(self) -> list[tuple[Line, Journey]]:
         """Take out those whose first is final or gone, to be judged anew."""
         over = [first for first, twins in self._waiting.items() if _is_settled(first, twins[0][0])]
-        return [twin for first in over for twin in self._waiting.pop(first)]
+        return self._taken(over)
 
     def leave(self, lines: Sequence[Line]) -> list[tuple[Line, Journey]]:
         """Take out the documents of some queues."""
         mine = [first for first, twins in self._waiting.items() if twins[0][0] in lines]
-        return [twin for first in mine for twin in self._waiting.pop(first)]
+        return self._taken(mine)
+
+    def _taken(self, firsts: list[str]) -> list[tuple[Line, Journey]]:
+        twins = [twin for first in firsts for twin in self._waiting.pop(first)]
+        self._held.difference_update(journey.upload_id for _, journey in twins)
+        return twins
 
 
 def _is_settled(first: str, line: Line) -> bool:

@@ -202,7 +202,7 @@ class Service:
     async def _reloaded(self) -> None:
         """Go over to the configuration as it is on disk now; a bad one changes nothing."""
         self._herald.reloading(self.settings.grace_s)
-        settings, self._refused = self._configured()
+        settings, self._refused = await asyncio.to_thread(self._configured)
         if settings is None:
             logger.error("the new configuration is refused, the old one stays:\n{}", self._refused)
             self._counts.refuse()
@@ -220,7 +220,7 @@ class Service:
         self._herald.reloaded(self._summary())
 
     def _configured(self) -> tuple[Settings | None, str | None]:
-        """Return the configuration as it is on disk, or why it cannot be used."""
+        """Return the configuration as it is on disk, or why it cannot be used; blocks."""
         try:
             settings = load_settings(self.settings.source, self._environ)
         except SettingsError as problem:

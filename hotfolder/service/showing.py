@@ -28,8 +28,7 @@ def views_of(
     """
 
     async def facts() -> Facts:
-        beats = (*pulse.beats, *works().pulse.beats)
-        stalled_s = {beat.name: beat.hung_s or 0.0 for beat in beats}
+        stalled_s = pulse.stalled() | works().pulse.stalled()
         return replace(facts_of(works().lanes, works().clock), stalled_s=stalled_s)
 
     async def reported() -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Upkeep:
         """Go round, for ever; ends by cancellation."""
         nap_s = 0.0
         while True:
-            self.beat.rests()
+            self.beat.rests(nap_s)
             await asyncio.sleep(nap_s)
             self.beat.works()
             nap_s = await self._round()

@@ -124,8 +124,10 @@ class Works:
             with concerning(queue=name, connection=lane.connection.name):
                 self._tasks += map(self._task, loops)
         for lane in self.lanes:
-            lane.beat = self.pulse.watch(f"deliveries of {lane.connection.name}")
-            with concerning(connection=lane.connection.name):
+            name = lane.connection.name
+            steps = self.pulse.watch_steps(f"requests of {name}", self._awaits_journal)
+            lane.watched(self.pulse.watch(f"deliveries of {name}"), steps)
+            with concerning(connection=name):
                 self._tasks.append(self._task(lane.run()))
         for upkeep in self._upkeep:
             upkeep.beat = self._watched(f"upkeep of {upkeep.queue}", upkeep.queue)
@@ -139,8 +141,12 @@ class Works:
 
     def _watched(self, name: str, queue: str) -> Beat:
         """Watch a loop that may wait for the threads of its queue, which a share may hold, or for the journal."""
-        disk, journal = self._disks[queue], self.journal
-        return self.pulse.watch(name, lambda: disk.busy or journal.beat.busy)
+        disk = self._disks[queue]
+        return self.pulse.watch(name, lambda: disk.busy or self._awaits_journal())
+
+    def _awaits_journal(self) -> bool:
+        """Tell whether the journal may keep a loop waiting: it commits, and hangs by itself; or its disk is full."""
+        return self.journal.beat.busy or self.recorder.trouble is not None
 
     def observe(self, counts: Counts) -> None:
         """Have everything counted that happens from now on."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,27 @@ def test_folders_are_admitted_before_anything_is_looked_at(folder: Path) -> None
             with pytest.raises(LookupError):
                 await drop.run()
         assert inbox.entries == {}
+
+    asyncio.run(play())
+
+
+def test_a_full_folder_holds_nobody_up(folder: Path) -> None:
+    """While the finds of a scan are taken note of, others have their turn after every thousand."""
+    for number in range(4500):
+        (folder / f"{number}.pdf").touch()
+
+    async def play() -> None:
+        known = [0]
+        async with living(folder, None, poll="always", interval_s=3600.0) as drop:
+            await until(lambda: len(drop.inbox.entries) == 4500)
+            (folder / "one more.pdf").touch()
+            drop.inbox.entries.clear()
+            drop.rescan()
+            while known[-1] < 4501:
+                await asyncio.sleep(0)
+                known.append(len(drop.inbox.entries))
+        steps = [after - before for before, after in pairwise(known)]
+        assert max(steps) <= 1000
 
     asyncio.run(play())
 

@@ -1,18 +1,13 @@
 """What docs/scanners.md tells a sysadmin to write and to run, taken out of it word by word."""
 
 import re
-from functools import cache
-from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scanners.md"
+from tests import pages
 
 
-@cache
 def blocks() -> dict[str, str]:
-    """Return the marked blocks of the page: files by their path, commands by their name."""
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.findall(r"(?ms)^<!-- (?:file|run): (\S+) -->\n```\w+\n(.*?)^```$", text)
-    return dict(found)
+    """Return the marked blocks of docs/scanners.md."""
+    return pages.blocks("scanners.md")
 
 
 def commands(name: str, account: str = "scanner1", password: str = "") -> str:

@@ -1,9 +1,7 @@
 """What the tests in a booted systemd share: the package, built once, and an office with a machine of its own."""
 
 import os
-import subprocess
 from collections.abc import Iterator
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,7 @@ import pytest
 from hotfolder.sandbox.server import SandboxServer
 from tests.booted.machine import Machine, missing
 from tests.booted.office import Office
-
-TOP = Path(__file__).resolve().parents[2]
+from tests.booted.package import built
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,26 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.booted)
 
 
-def built(out: Path, version: str) -> Path:
-    """Return the package of a version, built once for all workers of this run."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        if not (found := list(out.glob(f"hotfolder_{version}_*.deb"))):
-            environment = {**os.environ, "OUT": str(out), "VERSION": version, "TOOLS": str(TOP / ".venv/bin")}
-            build = [str(TOP / "systemd/package/build")]
-            done = subprocess.run(
-                build, env=environment, capture_output=True, text=True, check=False, timeout=280
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            found = list(out.glob(f"hotfolder_{version}_*.deb"))
-    return found[0]
-
-
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run's packages."""
-    if (lacking := missing()) is not None:
+    if (lacking := missing(tmp_path_factory.mktemp("system"))) is not None:
         reason = f"{lacking}: the program was NOT tried under systemd"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)

@@ -31,14 +31,32 @@ _ENVIRONMENT = {
 }
 
 
-def missing() -> str | None:
-    """Say what this system lacks for a machine, None where nothing."""
+_TRIAL = """
+mount --make-rprivate /
+mkdir -p "$0/groups" "$0/upper" "$0/work" "$0/root"
+mount -t cgroup2 none "$0/groups"
+rmdir "$(mktemp -d "$0/groups/hotfolder-XXXXXXXX")"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
+"""
+"""What a container is often not allowed to do, or cannot, since its own files are an overlay."""
+
+
+def missing(folder: Path) -> str | None:
+    """Say what this system lacks for a machine with its disk below a folder, None where nothing."""
     if os.geteuid() != 0:
         return "a booted systemd needs root (name spaces, mounts)"
     if not Path("/lib/systemd/systemd").exists():
         return "there is no systemd on this system (Debian package systemd)"
     lacking = [name for name in ("unshare", "nsenter", "setpriv", "mount") if shutil.which(name) is None]
-    return f"{', '.join(lacking)} is missing (Debian package util-linux)" if lacking else None
+    if lacking:
+        return f"{', '.join(lacking)} is missing (Debian package util-linux)"
+    trial = folder / "trial"
+    kinds = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork"]
+    tried = ["unshare", *kinds, "sh", "-eu", "-c", _TRIAL, str(trial)]
+    asked = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
+    shutil.rmtree(trial, ignore_errors=True)
+    said = " ".join(asked.stderr.split())
+    return f"no machine can be made here: {said}" if asked.returncode else None
 
 
 def until(condition: Callable[[], Any], within_s: float, what: Callable[[], str] | str = "") -> Any:

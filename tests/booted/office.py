@@ -62,6 +62,7 @@ class Office:
     sandbox: SandboxServer
     dropped: Counter[str] = field(default_factory=Counter)
     """SHA-256 of each content → how often it was dropped."""
+    queues: tuple[str, ...] = QUEUES
     _numbers: int = 0
 
     def move_in(self) -> None:
@@ -99,8 +100,9 @@ class Office:
         """Enable and start the service; returns when it is ready."""
         self.machine.run("systemctl", "enable", "--now", "hotfolder")
 
-    def drop(self, number: int, queues: tuple[str, ...] = QUEUES) -> None:
-        """Drop so many documents, by renames, into the queues by turns."""
+    def drop(self, number: int, queues: tuple[str, ...] | None = None) -> None:
+        """Drop so many documents, by renames, into the queues, or into all, by turns."""
+        queues = queues or self.queues
         for _ in range(number):
             self._numbers += 1
             content = reportlab_pdf(self._numbers)
@@ -136,20 +138,23 @@ class Office:
 
     def filed(self, area: str = "done") -> Counter[str]:
         """Return how often each content lies in an archive, with its record."""
+        return sum((self.filed_in(queue, area) for queue in self.queues), Counter())
+
+    def filed_in(self, queue: str, area: str = "done") -> Counter[str]:
+        """Return how often each content lies in an archive of one queue, with its record."""
         found: Counter[str] = Counter()
-        for queue in QUEUES:
-            top = self.folder(queue) / area
-            for path in top.glob("*.pdf") if top.exists() else ():
-                record = json.loads(path.with_name(path.name + ".json").read_text())
-                assert record["outcome"] == area, record
-                assert record["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-                found[record["file"]["sha256"]] += 1
+        top = self.folder(queue) / area
+        for path in top.glob("*.pdf") if top.exists() else ():
+            record = json.loads(path.with_name(path.name + ".json").read_text())
+            assert record["outcome"] == area, record
+            assert record["file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+            found[record["file"]["sha256"]] += 1
         return found
 
     def lying(self) -> list[Path]:
         """Return the documents that lie in no archive."""
         found = []
-        for queue in QUEUES:
+        for queue in self.queues:
             top = self.folder(queue)
             found += list(top.glob("*.pdf"))
             work = top / ".hotfolder"
@@ -158,7 +163,7 @@ class Office:
 
     def all_filed(self) -> bool:
         """Tell whether as many documents are in done/ as were dropped."""
-        records = (len(list((self.folder(q) / "done").glob("*.pdf.json"))) for q in QUEUES)
+        records = (len(list((self.folder(q) / "done").glob("*.pdf.json"))) for q in self.queues)
         return sum(records) >= self.dropped.total()
 
     def prove(self, within_s: float = 90) -> None:

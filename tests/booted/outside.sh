@@ -10,6 +10,7 @@ mkdir -p "$state/groups"
 mount --make-rprivate /
 mount -t cgroup2 none "$state/groups"
 group=$(mktemp -d "$state/groups/hotfolder-XXXXXXXX")
+echo "${group##*/}" > "$state/group"
 machine=
 tidy() {
     [ -z "$machine" ] || kill -KILL "$machine" 2>/dev/null || true

@@ -12,9 +12,9 @@ from tests.arriving import attacks
 from tests.arriving.clients import BROKEN, all_dropped, arrived_once
 from tests.arriving.office import SERVERS, Office, accounts, client_files, desk, downloaded, set_up
 from tests.arriving.servers import answers, free_port
-from tests.booted.conftest import built
 from tests.booted.machine import Machine, until
 from tests.booted.office import Office as Installed
+from tests.booted.package import built
 from tests.tools import need, need_server
 
 KEYS = "settle: 3s, settle_max: 3s, patience: 1h, recursive: true"

@@ -1,5 +1,6 @@
 """From the package to a delivered document; upgrade, removal and purge."""
 
+import json
 from pathlib import Path
 
 from tests.booted.machine import Machine, until
@@ -111,4 +112,6 @@ def test_instances_have_a_journal_and_a_configuration_each(office: Office) -> No
     for name in ("north", "south"):
         told = office.machine.run("hotfolder", "-c", f"/etc/hotfolder/{name}.yaml", "status", "--json").stdout
         assert '"done": 2' in told
+        audit = office.machine.run("hotfolder", "-c", f"/etc/hotfolder/{name}.yaml", "audit", "--json")
+        assert json.loads(audit.stdout) == {"problems": []}
     assert office.taken() == office.dropped

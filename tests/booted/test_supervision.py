@@ -1,37 +1,20 @@
 """What systemd does with the service, and the service with systemd: kills, hangs, reloads, stops."""
 
+from pathlib import Path
+
+import pytest
+
 from tests.booted.machine import until
 from tests.booted.office import CONFIG, TOP, Office
 
-HANGING = """
-import asyncio, os, sys, threading, time
-from hotfolder.service import Service
+HANGING = Path(__file__).with_name("hanging.py")
 
-begun = time.time()
 
-def told():
-    try:
-        return os.stat("/run/hang").st_mtime > begun
-    except OSError:
-        return False
-
-def watch(loop):
-    while not told():
-        time.sleep(0.02)
-    loop.call_soon_threadsafe(time.sleep, 1000)
-
-run = Service.run
-
-async def hanging(self):
-    threading.Thread(target=watch, args=(asyncio.get_running_loop(),), daemon=True).start()
-    return await run(self)
-
-Service.run = hanging
-from hotfolder.__main__ import run as main
-sys.argv[0] = "hotfolder"
-main()
-"""
-"""The installed program, whose event loop stops at a sign."""
+def hang(office: Office, how: str, settings: str) -> None:
+    """Have the unit start the installed program with a fault, under settings of its own."""
+    office.machine.write("/opt/hanging.py", HANGING.read_text())
+    start = f"/opt/hotfolder/bin/python3 /opt/hanging.py {how} --config {CONFIG} run"
+    office.drop_in("hang", f"[Service]\nExecStart=\nExecStart={start}\n{settings}\n")
 
 
 def test_killed_it_is_started_again(office: Office) -> None:
@@ -48,23 +31,39 @@ def test_killed_it_is_started_again(office: Office) -> None:
     assert office.property("NRestarts") == "1"
 
 
-def test_a_hung_loop_is_ended_by_the_watchdog(office: Office) -> None:
-    """An event loop that stands still is aborted and started again, and nothing is lost or doubled."""
-    office.machine.write("/opt/hanging.py", HANGING)
-    office.drop_in(
-        "hang",
-        "[Service]\nExecStart=\nExecStart=/opt/hotfolder/bin/python3 /opt/hanging.py --config "
-        f"{CONFIG} run\nWatchdogSec=2s\n",
-    )
+@pytest.mark.parametrize("how", ["everything", "arrivals"])
+def test_a_hang_is_ended_by_the_watchdog(office: Office, how: str) -> None:
+    """An event loop, or one loop of it, that stands still is aborted and started again; nothing is lost or doubled."""
+    hang(office, how, "WatchdogSec=4s")
     office.start()
     office.drop(30)
     until(lambda: len(office.sandbox.ledger) >= 3, 60, office.told)
     office.machine.run("touch", "/run/hang")
-    until(lambda: office.property("NRestarts") == "1", 60, office.told)
+    office.drop(6)
+    until(lambda: office.property("NRestarts") == "1", 90, office.told)
     office.prove()
     log = office.machine.log()
     assert "Watchdog timeout" in log
+    assert "Failed with result 'watchdog'" in log
     assert "Current thread" in log, "a stack of each thread shows where it hung"
+    assert ("arrivals of invoices has not come any further" in log) == (how == "arrivals")
+    assert office.property("NRestarts") == "1"
+
+
+def test_a_start_that_hangs_is_tried_again(office: Office) -> None:
+    """A start that does not come to an end is aborted after TimeoutStartSec, without the time of a stop, and repeated."""
+    hang(office, "start", "TimeoutStartSec=3s\nTimeoutStopSec=600s")
+    office.drop(9)
+    office.machine.run("systemctl", "enable", "hotfolder")
+    office.machine.run("systemctl", "start", "--no-block", "hotfolder")
+    office.prove()
+    log = office.machine.log()
+    assert "start operation timed out" in log
+    assert "Current thread" in log, "a stack of each thread shows where it hung"
+    assert office.machine.show("hotfolder", "NRestarts", "ActiveState") == {
+        "NRestarts": "1",
+        "ActiveState": "active",
+    }
 
 
 def test_reload_takes_a_good_configuration_and_refuses_a_bad_one(office: Office) -> None:
@@ -72,25 +71,32 @@ def test_reload_takes_a_good_configuration_and_refuses_a_bad_one(office: Office)
     office.start()
     pid = office.property("MainPID")
     text = office.machine.read(CONFIG)
+    office.queues = (*office.queues, "letters")
     office.make_folder("letters")
     more = f"{text}  letters: {{connection: acme-digitoo, queue_id: q7, settle: 100ms}}\n"
-    office.machine.write(CONFIG, more, 0o640, "root:hotfolder")
-    office.machine.run("systemctl", "reload", "hotfolder")
+    reload(office, more)
     until(lambda: office.queue("letters"), 60, office.told)
-    office.drop(2, ("letters",))
-    until(lambda: office.queue("letters").get("counts", {}).get("done") == 2, 60, office.told)
+    office.drop(8)
+    office.prove()
+    assert office.filed_in("letters").total() == 2
 
-    office.machine.write(
-        CONFIG, more + "  wrong: {connection: nobody, settel: 1s}\n", 0o640, "root:hotfolder"
-    )
-    office.machine.run("systemctl", "reload", "hotfolder")
-    until(lambda: "is refused" in office.machine.log(), 60, office.told)
+    reload(office, more + "  wrong: {connection: nobody, settel: 1s}\n")
+    until(lambda: "the last reload was refused" in office.property("StatusText"), 60, office.told)
     assert "settel" in office.machine.log()
-    until(lambda: office.property("ActiveState") == "active", 60, office.told)
-    office.machine.write(CONFIG, more, 0o640, "root:hotfolder")
-    office.drop(9)
-    until(lambda: office.taken() == office.dropped, 60, office.told)
+    assert office.property("ActiveState") == "active"
+    office.drop(8)
+    until(office.all_filed, 60, office.told)
+
+    reload(office, more)
+    until(lambda: office.property("StatusText").startswith("4 queues"), 60, office.told)
+    office.prove()
     assert office.property("MainPID") == pid
+
+
+def reload(office: Office, text: str) -> None:
+    """Write a configuration and tell the service."""
+    office.machine.write(CONFIG, text, 0o640, "root:hotfolder")
+    office.machine.run("systemctl", "reload", "hotfolder")
 
 
 def test_stopped_under_load_it_ends_in_time_and_goes_on_later(office: Office) -> None:

@@ -128,6 +128,7 @@ def test_the_folders_are_understood(tmp_path: Path) -> None:
     assert [line[:5] for line in lines] == [
         ["d", "/etc/hotfolder", "0750", "root", "hotfolder"],
         ["d", "/srv/hotfolder", "0751", "root", "hotfolder"],
+        ["d", "/var/lib/hotfolder", "0750", "hotfolder", "hotfolder"],
     ]
     mine = tmp_path / "mine.conf"
     names = f"{os.getuid()} {os.getgid()}"

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfolder.checks.foreign import MOST_LEVELS, nests_too_deeply
-from hotfolder.claims import id_floor
 from hotfolder.journal import DamagedError, Entry, Journal, JournalError, Reader
 from hotfolder.journal.reader import FILE_NAME
 from hotfolder.journal.rows import dump, load
@@ -221,7 +220,6 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from hotfolder.claims import id_floor
 from hotfolder.journal import Entry, Journal
 from hotfolder.model import State
 from hotfolder.states import Event
@@ -357,7 +355,7 @@ def test_a_journey_with_the_deepest_of_what_others_write_is_read_again() -> None
 
 
 def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
-    """Those of the same connection, claimed from a moment on; a document's own is nobody else's."""
+    """Those of the same connection, to the first that had it; a document's own is nobody else's."""
     made = [delivered(answer=Answer(200, document_ids=(str(n),))) for n in range(3)]
     strangers = delivered(connection="other", answer=Answer(200, document_ids=("9",)))
     for one in (*made, strangers, journey()):
@@ -367,13 +365,12 @@ def test_the_ids_of_other_documents_are_known(journal: Journal) -> None:
         if one.state is State.DELIVERED:
             journal.record(Entry(sending, Event.SEND, NOW), State.CLAIMED).result()
             journal.record(Entry(one, Event.DELIVER, NOW), State.SENDING).result()
-    floor = made[1].upload_id[:14]
 
-    def others(since_id: str, but: str) -> set[str]:
-        return {n for n in ("0", "1", "2", "9", "") if journal.reader.is_anothers("acme", since_id, but, n)}
+    def others(but: str) -> set[str]:
+        return {n for n in ("0", "1", "2", "9", "") if journal.reader.is_anothers("acme", but, n)}
 
-    assert others(floor, made[2].upload_id) == {"1"}
-    assert others(id_floor(0), "") == {"0", "1", "2"}
+    assert others(made[2].upload_id) == {"0", "1"}
+    assert others("") == {"0", "1", "2"}
 
 
 def test_everything_of_one_moment(journal: Journal) -> None:

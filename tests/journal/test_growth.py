@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hotfolder.claims import id_floor
 from hotfolder.journal import Change, Entry, Journal, Reader
 from hotfolder.model import Answer, Batch, ErrorSource, Ground, Journey, State
 from hotfolder.news import News
@@ -98,7 +97,6 @@ def counted(connection: sqlite3.Connection) -> Iterator[list[int]]:
         connection.set_progress_handler(None, 0)
 
 
-A_DAY_AGO = id_floor(NOW - 86_400)
 QUESTIONS: dict[str, Callable[[Reader, Journey], object]] = {
     "unfinished": lambda r, _: r.unfinished(),
     "states": lambda r, _: r.states(),
@@ -132,7 +130,7 @@ QUESTIONS: dict[str, Callable[[Reader, Journey], object]] = {
     "hours": lambda r, _: r.hours("invoices"),
     "last_arrivals": lambda r, _: r.last_arrivals(),
     "bookmark": lambda r, _: r.bookmark("arrow"),
-    "is_anothers": lambda r, j: r.is_anothers("acme", j.upload_id, j.upload_id, "d1"),
+    "is_anothers": lambda r, j: r.is_anothers("acme", j.upload_id, "d1"),
 }
 WHOLE = {"everything": "the audit reads all", "close": "no question"}
 

@@ -220,7 +220,7 @@ def test_a_server_that_repeats_the_password():
         for line in lines(connection):
             word = line.split()[0].upper() if line.split() else b""
             if word == b"EHLO":
-                connection.sendall(b"250-hello\r\n250 AUTH PLAIN LOGIN\r\n")
+                connection.sendall(b"250-hello\r\n250 AUTH PLAIN\r\n")
                 continue
             plain = b" ".join(base64.b64decode(part) for part in line.split()[2:]).replace(b"\0", b" ")
             connection.sendall(b"535 no: " + line.strip()[:300] + b" " + plain + b"\r\n")

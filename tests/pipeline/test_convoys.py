@@ -242,6 +242,9 @@ def test_a_pause_by_hand_lets_the_request_end(workshop: Opening) -> None:
         backend.may.set()
         await shop.until(lambda: shop.at_rest(2) and not shop.carried(), "the rest is back")
         assert shop.waiting() == NAMES[2:]
+        await shop.until(
+            lambda: len(shop.drop.inbox.ready) == 3, "the rest is ready again, so that it goes together"
+        )
         shop.lane.hands.resume(shop.line)
         await shop.until(lambda: len(outcomes(shop)) == 2, "reported")
 

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from hotfolder import claims, spool
 from hotfolder.backends.base import Refused
 from hotfolder.model import Answer
+from hotfolder.pipeline import line as pipeline_line
 from hotfolder.status import state_of
+from tests.builders import DEADLINE_S
 from tests.pipeline.workshop import Opening, Workshop, picture
 
 
@@ -53,6 +56,35 @@ def test_done_cannot_be_written(code: int, workshop: Opening, monkeypatch: pytes
     shop.run(scenario)
     assert len(shop.backend.kept) == 2
     assert sorted(shop.filed()) == ["a.png", "b.png"]
+
+
+def test_done_that_hangs_does_not_fill_the_memory(workshop: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where filing takes for ever, only so many documents are delivered; the rest stay where they lie, and it is said."""
+    monkeypatch.setattr(pipeline_line, "_MOST_UNFILED", 5)
+    shop = workshop()
+    hangs, write_new = Event(), spool.write_new
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        assert hangs.wait(DEADLINE_S)
+        return write_new(*args, **kwargs)
+
+    monkeypatch.setattr(spool, "write_new", slow)
+
+    async def scenario() -> None:
+        for number in range(150):
+            shop.put(f"{number}.png", picture(number))
+        await shop.until(lambda: shop.line.blocked, "noticed")
+        await shop.until(lambda: not shop.lane._crew.active, "all that was begun is delivered")
+        told, why = state(shop)
+        assert told == "paused"
+        assert "more than 5 documents wait to be filed" in (why or "")
+        assert len(shop.waiting()) > 50  # 64 are being filed
+        hangs.set()
+        await shop.until(lambda: shop.at_rest(150), "all filed")
+        assert state(shop) == ("active", None)
+
+    shop.run(scenario)
+    assert len(shop.backend.kept) == 150
 
 
 def test_failed_cannot_be_written(workshop: Opening) -> None:

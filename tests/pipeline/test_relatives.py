@@ -1,6 +1,7 @@
 """Duplicates, documents that come back and longer ones, carried along a real pipeline."""
 
 import io
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from hotfolder.backends.base import Refused, Unauthorized, Unavailable, Uncertain
 from hotfolder.model import Answer, State
+from tests.builders import DEADLINE_S
 from tests.pipeline.workshop import Guarded, Opening, picture
 
 REFUSED = Refused(Answer(413, "TOO_LARGE", ("too large",)))
@@ -110,20 +112,37 @@ def test_a_twin_of_a_held_document_waits(workshop: Opening) -> None:
     assert [k.name for k in shop.backend.kept] == ["a.png", "c.png"]
 
 
+class OnTheWire(Guarded):
+    """Keeps an upload on the wire until the test lets it go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes = threading.Event()
+
+    def upload(self, parcel: Any) -> Any:
+        """Wait for the test."""
+        assert self.goes.wait(DEADLINE_S)
+        return super().upload(parcel)
+
+
 def test_a_twin_goes_back_when_its_queue_pauses(workshop: Opening) -> None:
     """What waits for its first was not sent: a pause puts it back, and both are settled after it."""
-    shop = workshop(duplicates="done")
-    shop.backend.fail(Unavailable("busy", retry_after_s=0.2, counts=False))
-    shop.backend.fail(Unauthorized("the password is wrong"))
-    shop.backend.may_answer.clear()  # the pause lasts until the test ends it
+    backend = OnTheWire()
+    shop = workshop(backend, duplicates="done")
+    backend.fail(Unauthorized("the password is wrong"))
+    backend.may_answer.clear()  # the pause lasts until the test ends it
 
     async def scenario() -> None:
         shop.put("a.png")
-        await shop.until(shop.carried, "the first waits")
+        await shop.until(shop.carried, "the first is under way")
         shop.put("b.png")
-        await shop.until(lambda: len(shop.carried()) == 2, "the second waits for it")
+        twins = shop.lane._carriage.twins
+        await shop.until(
+            lambda: any(twins.holds(j.upload_id) for j in shop.carried()), "the second waits for it"
+        )
+        backend.goes.set()
         await shop.until(lambda: shop.waiting() == ["a.png", "b.png"], "both are back")
-        shop.backend.may_answer.set()
+        backend.may_answer.set()
         await shop.until(lambda: shop.at_rest(2), "both filed")
 
     shop.run(scenario)
