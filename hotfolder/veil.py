@@ -53,6 +53,13 @@ def veiled(text: str) -> str:
     return text
 
 
+def forget() -> None:
+    """Forget everything, as a process does that begins."""
+    with _veil.lock:
+        _veil.known.clear()
+        _veil.longest_first = ()
+
+
 def known() -> frozenset[str]:
     """Return what is hidden."""
     return frozenset(_veil.longest_first)

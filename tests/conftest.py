@@ -10,6 +10,9 @@ from loguru import logger
 
 from hotfolder import spool
 from hotfolder.journal import Journal
+from tests.secrecy import no_secret_is_told
+
+__all__ = ["no_secret_is_told"]
 
 # How long one example takes says nothing on a machine that runs several tests at once.
 settings.register_profile("hotfolder", deadline=None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from hotfolder.sandbox.server import SandboxServer
 from hotfolder.unixsocket import NoDaemonError, ask
+from tests.secrecy import hear
 
 QUEUES = {"to-rossum": "rossum", "to-digitoo": "digitoo", "to-docdigitizer": "docdigitizer"}
 
@@ -122,12 +123,13 @@ class Site:
 
     def status(self) -> list[dict[str, Any]]:
         """Return the queues as the daemon reports them."""
-        queues: list[dict[str, Any]] = ask(self.top / "state", {"ask": "status"})["queues"]
+        queues: list[dict[str, Any]] = hear(ask(self.top / "state", {"ask": "status"}))["queues"]
         return queues
 
     def why(self, path: Path) -> dict[str, Any]:
         """Return what the daemon says of a file."""
-        return ask(self.top / "state", {"ask": "why", "file": os.fspath(path)})
+        found: dict[str, Any] = hear(ask(self.top / "state", {"ask": "why", "file": os.fspath(path)}))
+        return found
 
     def kill(self) -> None:
         """End the daemon as a power switch would end a process."""

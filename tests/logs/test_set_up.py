@@ -166,6 +166,7 @@ def test_a_fault_that_ends_the_program_is_logged() -> None:
     assert (last["level"], last["message"].splitlines()[-1]) == ("CRITICAL", "ValueError: the end")
 
 
+@pytest.mark.tells_secrets
 def test_no_secret_in_a_traceback() -> None:
     """What was revealed is hidden, wherever a library or a fault repeats it."""
     code = (

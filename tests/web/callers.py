@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests.secrecy import hear
+
 WORD = "s3cret-of-the-path/ž"
 HEADER_WORD = "s3cret-of-the-header"
 KEY = "k3y-of-the-signature"
@@ -36,6 +38,7 @@ class Caller:
             self._open.request(method, path, body, headers or {})
             answer = self._open.getresponse()
             content = answer.read()
+            hear(f"{answer.headers}\n{content.decode('utf-8', 'replace')}")
             if answer.will_close or not self.keep:
                 self.close()
         except BaseException:
