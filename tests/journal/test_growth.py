@@ -13,7 +13,6 @@ from hotfolder.journal import Change, Entry, Journal, Reader
 from hotfolder.model import Answer, Batch, ErrorSource, Ground, Journey, State
 from hotfolder.news import News
 from hotfolder.states import ARROWS, Event
-from hotfolder.troubles import Arrived
 from hotfolder.troubles import Arrived, Notice, Pending, Phase, Told, Trouble
 from hotfolder.troubles import Kind as TroubleKind
 from tests.builders import DEADLINE_S, NOW, delivered, journey
