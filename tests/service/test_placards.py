@@ -30,7 +30,11 @@ class Shop:
         self.shown = Placard(self.parts.lane, self.parts.line, journal, self.parts.clock)
 
     async def text(self) -> str:
-        """Go round once, and read."""
+        """Go round once, and read.
+
+        Where the clock has just been put forward, a look that was under way seems to have taken that long.
+        """
+        await self.parts.until(lambda: not self.parts.drop.offline, "the folder answers")
         await self.shown._round()
         return self.file.read_text(encoding="utf-8-sig")
 
