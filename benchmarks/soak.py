@@ -41,6 +41,8 @@ MOST_WAITING, LOOK_EVERY_S = 300, 0.25
 """Documents that are dropped and not filed yet, and time between two looks, where they come as fast as they go."""
 SCRAPE_EVERY = 20
 """Samples."""
+LINES, TELLING = 50, 10_000
+"""Lines that tell how it goes, of a run through at least so many documents."""
 DOCUMENT_BYTES = 3_000
 BROKEN = ("lost", "filed twice", "strange files", "doubled unasked", "audit", "restarts unasked")
 """Sums that must be 0."""
@@ -145,9 +147,12 @@ class Soak:
     def run_through(self, documents: int, rate: float | None) -> None:
         """Feed so many documents at a steady rate, or as fast as they are filed, sampling."""
         until(self.quiet, QUIET_WITHIN_S, self.unquiet)
-        begin, next_sample = time.monotonic(), 0.0
+        begin, next_sample, next_line = time.monotonic(), 0.0, documents // LINES
         while (fed := len(self.dropped)) < documents:
             now = time.monotonic()
+            if fed >= next_line and documents >= TELLING:
+                print(f"{fed} dropped: {self.samples[-1]}", flush=True)
+                next_line += documents // LINES
             if now >= next_sample:
                 self.sample()
                 next_sample = now + LOOK_EVERY_S

@@ -20,7 +20,7 @@ from hotfolder.service import Service
 
 SIGN = Path("/run/hang")
 HUNG_ONCE = Path("/var/lib/hotfolder/hung-once")
-LIMIT_S = 2.0
+LIMIT_S = 4.0
 """Of one loop, instead of half a minute, so that nobody waits for that."""
 BEGUN = time.time()
 run, look = Service.run, DropFolder._round
