@@ -9,9 +9,8 @@ from hotfolder.journal import Entry, Journal, JournalError
 from hotfolder.metrics import Counts, Facts
 from hotfolder.model import State
 from hotfolder.pulse import Pulse
-from hotfolder.service.parts import SystemClock
+from hotfolder.service import SystemClock, Works
 from hotfolder.service.showing import stored, views_of
-from hotfolder.service.works import Works
 from hotfolder.settings import load_settings
 from hotfolder.states import Event
 from tests.builders import NOW, delivered
