@@ -20,6 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.booted)
 
 
+@pytest.fixture(autouse=True)
+def no_secret_is_told() -> None:
+    """The disk of a machine is too much to be searched each time; the same program is searched outside of it."""
+
+
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run's packages."""

@@ -11,6 +11,11 @@ from tests.guarantees.plant import Ground, ground
 from tests.guarantees.services import sandbox_of
 
 
+@pytest.fixture(autouse=True)
+def no_secret_is_told() -> None:
+    """Thousands of examples say too much to be searched each time; the same code is searched in the other tests."""
+
+
 @pytest.fixture(scope="module")
 def base() -> Iterator[Ground]:
     """A ground in memory: an example syncs some hundred times."""
