@@ -32,6 +32,7 @@ _EX_NOT_ALL = 4
 def run(context: click.Context, config: Path | None) -> None:
     """Watch, upload and file until told to stop (SIGTERM); SIGHUP reads the configuration anew."""
     _until_started(0)
+    _stay_small()
     settings = load_as_service(context, config)
     asyncio.run(_run(settings))
 
@@ -47,6 +48,7 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
     0 all done, 1 some failed, 3 a queue is paused or stopped, 4 timeout, 78 configuration
     """
     _until_started(_EX_NOT_ALL)
+    _stay_small()
     from hotfolder.settings.quantities import parse_duration_s  # noqa: PLC0415
 
     settings = load_as_service(context, config)
@@ -57,6 +59,13 @@ def once(context: click.Context, config: Path | None, timeout: str | None) -> No
     outcome = asyncio.run(_once(settings, timeout_s))
     click.echo(outcome.text)
     _end(outcome.code)
+
+
+def _stay_small() -> None:
+    """Have all threads share one arena: before any is started, as reading a configuration does for shares that hang."""
+    from hotfolder.allocator import stay_small  # noqa: PLC0415
+
+    stay_small()
 
 
 def _until_started(code: int) -> None:
@@ -104,7 +113,7 @@ async def _once(settings: "Settings", timeout_s: float | None) -> Any:
 
 
 def _service(settings: "Settings") -> "Service":
-    from hotfolder.allocator import leave_alone, stay_small  # noqa: PLC0415
+    from hotfolder.allocator import leave_alone  # noqa: PLC0415
     from hotfolder.journal import JournalError  # noqa: PLC0415
     from hotfolder.logs import set_up  # noqa: PLC0415
     from hotfolder.service import AlreadyRunningError, Service  # noqa: PLC0415
@@ -112,7 +121,6 @@ def _service(settings: "Settings") -> "Service":
     set_up(settings.log.level, settings.log.format)
     if sys.stderr is not None:
         faulthandler.enable()
-    stay_small()  # before any thread is started
     leave_alone()
     # Taking a lease raises SIGIO when it is broken in that instant; its default action ends the process.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
