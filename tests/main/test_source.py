@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def hotfolder(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in its own process, without root's rights over files."""
     # What is imported later may be root's own; 65534 is `nobody` everywhere.
-    start = "import os, sys; from hotfolder.main import program; import hotfolder.settings; "
+    start = (
+        "import os, sys; from hotfolder.main import program; import hotfolder.allocator, hotfolder.settings; "
+    )
     drop = "os.setuid(65534); " if os.geteuid() == 0 else ""
     code = f"{start}{drop}program(sys.argv[1:], prog_name='hotfolder')"
     line = [sys.executable, "-c", code, *words]
